@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *		The differences between supported server releases.
+ *
+ * This header and compat.c are the only places that test PG_VERSION_NUM.
+ * Everything else is written for the newest release; each entry here names
+ * the release that made the change and gives older ones the newer form.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBPERF_COMPAT_H
+#define DBPERF_COMPAT_H
+
+#include "executor/execdesc.h"
+#include "executor/executor.h"
+#include "executor/instrument.h"
+#include "fmgr.h"
+#include "portability/instr_time.h"
+#include "storage/proc.h"
+
+#if PG_VERSION_NUM < 150000
+#error "dbperf needs PostgreSQL 15 or later"
+#elif PG_VERSION_NUM >= 190000
+#error "dbperf does not know this PostgreSQL release yet"
+#endif
+
+/* 16 moved the header that declares EnableQueryId(). */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
+#endif
+
+/*
+ * From 16 on extensions are built so that their symbols stay private; this does
+ * it in 15 as well.  It also spares each access a detour through the table of
+ * what other modules might replace.
+ */
+#ifdef __GNUC__
+#define DBPERF_PRIVATE_BEGIN _Pragma("GCC visibility push(hidden)")
+#define DBPERF_PRIVATE_END _Pragma("GCC visibility pop")
+#else
+#define DBPERF_PRIVATE_BEGIN
+#define DBPERF_PRIVATE_END
+#endif
+
+/* 18 added a magic block that carries the module's name and version. */
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "dbperf", .version = "1.0.0")
+#else
+#define DBPERF_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* 18 dropped ExecutorRun's argument execute_once. */
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_RUN_PARAMS QueryDesc *queryDesc, ScanDirection direction, uint64 count
+#define DBPERF_RUN_ARGS queryDesc, direction, count
+#else
+#define DBPERF_RUN_PARAMS                                                                          \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+#define DBPERF_RUN_ARGS queryDesc, direction, count, execute_once
+#endif
+
+/* 17 numbers the entries of ProcGlobal->allProcs from the process itself. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_MY_PROC_NUMBER ((int) MyProcNumber)
+#else
+#define DBPERF_MY_PROC_NUMBER ((int) MyProc->pgprocno)
+#endif
+
+/*
+ * Whether the current role owns a database; superusers own all.  16 made one
+ * function of the ownership checks of all kinds of objects.  To be used with
+ * catalog/pg_database.h, miscadmin.h and utils/acl.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_OWNS_DATABASE(oid) object_ownercheck(DatabaseRelationId, (oid), GetUserId())
+#else
+#define DBPERF_OWNS_DATABASE(oid) pg_database_ownercheck((oid), GetUserId())
+#endif
+
+/* ---- plan nodes (monitor/plan.c) ---- */
+
+/* 17 gave MERGE its own join conditions, one list for each target table. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_MERGE_JOIN_CONDITIONS(modify) ((modify)->mergeJoinConditions)
+#else
+#define DBPERF_MERGE_JOIN_CONDITIONS(modify) NIL
+#endif
+
+/* 16 added right anti joins, 18 right semi joins. */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_IS_RIGHT_ANTI_JOIN(jointype) ((jointype) == JOIN_RIGHT_ANTI)
+#else
+#define DBPERF_IS_RIGHT_ANTI_JOIN(jointype) false
+#endif
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_IS_RIGHT_SEMI_JOIN(jointype) ((jointype) == JOIN_RIGHT_SEMI)
+#else
+#define DBPERF_IS_RIGHT_SEMI_JOIN(jointype) false
+#endif
+
+/* ---- end of plan nodes ---- */
+
+/*
+ * Nanoseconds of a clock that never goes back, the same in every process of
+ * the server.  16 turned instr_time into ticks; before that it is a timespec.
+ */
+static inline int64
+dbperf_now_ns(void)
+{
+	instr_time t;
+
+	INSTR_TIME_SET_CURRENT(t);
+#if PG_VERSION_NUM >= 160000
+	return INSTR_TIME_GET_NANOSEC(t);
+#else
+	return (int64) t.tv_sec * INT64CONST(1000000000) + t.tv_nsec;
+#endif
+}
+
+/* compat.c */
+extern bool	 dbperf_wait_event_known(uint32 event);
+extern int64 dbperf_instr_time_ns(instr_time t);
+extern int64 dbperf_blk_read_ns(const BufferUsage *usage);
+extern int64 dbperf_blk_write_ns(const BufferUsage *usage);
+extern int64 dbperf_jit_ns(QueryDesc *queryDesc);
+extern void	 dbperf_explain_plan(QueryDesc *queryDesc, bool done, StringInfo out);
+
+#endif /* DBPERF_COMPAT_H */

@@ -1,0 +1,90 @@
+/*-------------------------------------------------------------------------
+ *
+ * core.h
+ *		What every module of dbperf stands on.
+ *
+ * core knows no module: modules register shared-memory areas, workers and
+ * statement callbacks (core/exec_hooks.h) from their own init function.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBPERF_CORE_H
+#define DBPERF_CORE_H
+
+#include "lib/stringinfo.h"
+#include "nodes/nodes.h"
+#include "postmaster/bgworker.h"
+#include "storage/lwlock.h"
+
+/* settings.c */
+
+/* dbperf.enabled: the kill switch; off makes every hook tail-call. */
+extern bool dbperf_enabled;
+
+/* dbperf.database: where cluster-wide tables live and the writer connects. */
+extern char *dbperf_database;
+
+extern void dbperf_settings_init(void);
+
+/* shmem.c */
+
+/*
+ * One shared-memory area of a module.  attach runs in every process that
+ * attaches, under AddinShmemInitLock: it must keep the pointer, and initialise
+ * the area when found is false.
+ */
+typedef struct DbperfShmemArea
+{
+	const char *name;	/* ShmemInitStruct's name, "dbperf ..." */
+	Size (*size)(void); /* bytes, from settings that need a restart */
+	void (*attach)(void *area, bool found);
+	const char	  *tranche;	  /* name of a LWLock tranche, or NULL */
+	int			   num_locks; /* its size, 0 without a tranche */
+	LWLockPadded **locks;	  /* where the tranche's address goes */
+	Size (*extra)(void);	  /* more bytes, for ShmemInitHash; may be NULL */
+} DbperfShmemArea;
+
+extern void dbperf_shmem_init(void);
+extern void dbperf_shmem_register(const DbperfShmemArea *area);
+extern bool dbperf_shmem_ready(void);
+extern void dbperf_require_shmem(void);
+
+/* access.c */
+extern bool dbperf_may_see_role(Oid owner);
+
+/* text.c */
+extern int	 dbperf_clip(const char *s, int len, int limit, int encoding);
+extern text *dbperf_server_text(const char *s, int len, int encoding);
+
+/* worker.c */
+
+/*
+ * One step of a worker.  Returns the milliseconds to sleep before the next
+ * step, or -1 to sleep until the latch is set or the configuration changes.
+ */
+typedef long (*DbperfWorkerStep)(void *arg);
+
+typedef struct DbperfWorker
+{
+	const char		 *name;		/* shown in pg_stat_activity and the log */
+	const char		 *entry;	/* exported function, bgw_function_name */
+	BgWorkerStartTime start;	/* when the postmaster may start it */
+	bool			  database; /* will connect to a database */
+	int				  restart;	/* seconds before a restart */
+} DbperfWorker;
+
+extern void dbperf_worker_register(const DbperfWorker *worker);
+extern void dbperf_worker_begin(void);
+extern void dbperf_worker_connect(const char *database);
+extern void dbperf_worker_wait(bool (*wanted)(void));
+extern void dbperf_worker_loop(const char *name, DbperfWorkerStep step, void *arg);
+extern bool dbperf_worker_transaction(const char *activity, void (*task)(void *arg), void *arg);
+extern const char *dbperf_worker_last_error(void);
+
+/* db_guard.c */
+extern void dbperf_db_guard_init(void);
+extern void dbperf_db_guard_enter(const char *database);
+extern void dbperf_db_guard_before(Node *utility);
+extern void dbperf_db_guard_after(void);
+
+#endif /* DBPERF_CORE_H */

@@ -1,0 +1,747 @@
+/*-------------------------------------------------------------------------
+ *
+ * exec_hooks.c
+ *		Installs the executor's hooks, once for all modules.
+ *
+ * Separate chains for each module would cost a sigsetjmp per module and
+ * statement, and counters of the nesting level that can disagree.  So the
+ * level changes here (and in utility_hooks.c, in the same way), and the
+ * modules get callbacks.
+ *
+ * With no module that wants a statement every hook tail-calls.  Whether a
+ * statement is followed is decided at its ExecutorStart and stays so until its
+ * end, whatever settings change meanwhile.
+ *
+ * EXECUTE and DECLARE CURSOR only carry another statement: they do not raise
+ * the level, and the query in them stands for them.
+ *
+ * Errors.  Nested statements, utility statements and the planner run inside
+ * PG_TRY: whoever called them may catch the error and go on.  A query that a
+ * client has sent does not: an error in it goes to PostgresMain, which
+ * reports it and aborts the (sub)transaction, and two sigsetjmp for each
+ * statement would cost a quarter of all that we do.  There is one such
+ * statement at a time, "top".  It is told of its error by the hook that sees
+ * the report, while everything that it points to is still there.  Should that
+ * hook not be called (log_min_messages above ERROR), it is closed by the abort
+ * of its transaction; and if only a subtransaction was aborted, by the next
+ * message of the client: top cannot be running then.  See exec_errors.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "core/core.h"
+#include "core/exec_int.h"
+#include "tcop/pquery.h"
+
+/*
+ * Calls a callback that says whether its module is done with the statement.
+ */
+#define NOTIFY_COMPLETE(stmt, callback, ...)                                                       \
+	for (uint32 left_ = (stmt)->wanted; left_ != 0; left_ &= left_ - 1)                            \
+	{                                                                                              \
+		int n_ = pg_rightmost_one_pos32(left_);                                                    \
+                                                                                                   \
+		if (dbperf_exec.modules[n_]->callback != NULL &&                                           \
+			dbperf_exec.modules[n_]->callback(__VA_ARGS__))                                        \
+			(stmt)->wanted &= ~(1U << n_);                                                         \
+	}
+
+int			   dbperf_statements_suspended = 0;
+bool		   dbperf_xact_pending = false;
+DbperfActivity dbperf_activity = {NULL, NULL, NULL};
+
+/* its desc is nobody's */
+static DbperfStatement no_statement = {.desc = (QueryDesc *) &no_statement};
+
+static pg_atomic_uint32 no_flag;
+
+ExecState dbperf_exec = {
+	.follow = FOLLOW_NONE,
+	.top = &no_statement,
+	.ask_flag = &no_flag,
+};
+
+static int	  follow_levels[MAX_MODULES];
+static double ask_costs[MAX_MODULES];
+
+static ExecutorStart_hook_type	prev_ExecutorStart = NULL;
+static ExecutorRun_hook_type	prev_ExecutorRun = NULL;
+static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
+static ExecutorEnd_hook_type	prev_ExecutorEnd = NULL;
+
+/* The level that a statement which starts now would have. */
+int
+dbperf_statement_level(void)
+{
+	return dbperf_exec.level;
+}
+
+/* The innermost statement that runs now and is followed, or NULL. */
+DbperfStatement *
+dbperf_running_statement(void)
+{
+	return dbperf_exec.running;
+}
+
+/*
+ * A new statement for the modules in wanted, or NULL without memory for one:
+ * then they are told, and the statement just is not followed.
+ */
+DbperfStatement *
+dbperf_statement_make(uint32 wanted)
+{
+	DbperfStatement *stmt = dbperf_statement_new();
+
+	if (stmt == NULL)
+	{
+		for (int i = 0; i < dbperf_exec.num_modules; i++)
+			if ((wanted & (1U << i)) != 0 && dbperf_exec.modules[i]->lost != NULL)
+				dbperf_exec.modules[i]->lost();
+	}
+	return stmt;
+}
+
+/*
+ * Fills the second group of a statement that is no query: of a planning, or of
+ * a utility command.
+ */
+void
+dbperf_statement_of_text(DbperfStatement *stmt, const char *source, int location, int length,
+						 ParamListInfo params)
+{
+	stmt->planned = NULL;
+	stmt->params = params;
+	stmt->source = source;
+	stmt->location = location;
+	stmt->length = length;
+	stmt->parent_queryid = stmt->outer != NULL ? stmt->outer->queryid : 0;
+	stmt->tag = CMDTAG_UNKNOWN;
+	stmt->described = true;
+}
+
+/*
+ * Fills the second group of a statement, if that was not done yet.  Its query
+ * descriptor must still be there.
+ */
+void
+dbperf_statement_describe(DbperfStatement *stmt)
+{
+	PlannedStmt *planned;
+
+	if (stmt->described)
+		return;
+	planned = stmt->desc->plannedstmt;
+	dbperf_statement_of_text(stmt, stmt->desc->sourceText, planned->stmt_location,
+							 planned->stmt_len, stmt->desc->params);
+	stmt->planned = planned;
+}
+
+/*
+ * A query that EXECUTE or DECLARE CURSOR carries stands for it.  Up to 17 the
+ * query of DECLARE CURSOR has no query id of its own, nor a place in the text.
+ * The statement must be described.
+ */
+void
+dbperf_statement_carried(DbperfStatement *stmt)
+{
+	DbperfStatement *carrier = dbperf_exec.carrier;
+
+	if (stmt->queryid == 0)
+		stmt->queryid = carrier->queryid;
+	if (carrier->tag == CMDTAG_DECLARE_CURSOR)
+	{
+		stmt->location = carrier->location;
+		stmt->length = carrier->length;
+		stmt->cursor = true;
+	}
+	carrier->superseded = true;
+}
+
+/*
+ * Fills a statement of which the modules hear at its start.
+ */
+static void
+statement_of_query(DbperfStatement *stmt, QueryDesc *queryDesc, uint32 wanted, int level)
+{
+	statement_begin(stmt, queryDesc, (uint64) queryDesc->plannedstmt->queryId,
+					GetCurrentStatementStartTimestamp(), wanted, level);
+	stmt->subid = GetCurrentSubTransactionId();
+	dbperf_statement_describe(stmt);
+	if (dbperf_exec.carrier != NULL && dbperf_exec.carrier->level == level)
+		dbperf_statement_carried(stmt);
+}
+
+/*
+ * The open statement of a query descriptor, or NULL.  The newest comes first.
+ */
+static DbperfStatement *
+statement_find(QueryDesc *desc)
+{
+	dlist_iter iter;
+
+	if (dbperf_exec.top->desc == desc)
+		return dbperf_exec.top;
+	dlist_foreach (iter, &dbperf_open_statements)
+	{
+		DbperfStatement *stmt = dlist_container(DbperfStatement, node, iter.cur);
+
+		if (stmt->desc == desc)
+			return stmt;
+	}
+	return NULL;
+}
+
+static void
+statement_open(DbperfStatement *stmt)
+{
+	dlist_push_head(&dbperf_open_statements, &stmt->node);
+	dbperf_exec.num_open++;
+}
+
+static inline void
+statement_close(DbperfStatement *stmt)
+{
+	dbperf_exec.num_open--;
+	if (stmt == dbperf_exec.top)
+		stmt->desc = NULL;
+	else
+	{
+		dlist_delete(&stmt->node);
+		dbperf_statement_free(stmt);
+	}
+}
+
+/*
+ * A part of an open statement begins: what runs in it is nested in it.
+ */
+static inline void
+part_begin(DbperfStatement *stmt)
+{
+	stmt->outer = dbperf_exec.running;
+	stmt->running = true;
+	dbperf_exec.running = stmt;
+	dbperf_exec.level = stmt->level + 1;
+	if (stmt->level == 0)
+		dbperf_activity_begin();
+	stmt->buffers_start = pgBufferUsage;
+	stmt->wal_start = pgWalUsage;
+	stmt->clock_ns = dbperf_now_ns();
+	if (unlikely(stmt->notify_run))
+		NOTIFY(stmt, run, stmt);
+}
+
+/*
+ * A part has ended well: adds its time, and restores what was before.
+ */
+static inline void
+part_end(DbperfStatement *stmt, int level)
+{
+	int64 started = stmt->clock_ns;
+
+	dbperf_exec.running = stmt->outer;
+	dbperf_exec.level = level;
+	stmt->running = false;
+	stmt->clock_ns = dbperf_now_ns();
+	stmt->elapsed_ns += stmt->clock_ns - started;
+}
+
+/*
+ * The modules have heard of the end of a part.
+ */
+static inline void
+part_told(DbperfStatement *stmt)
+{
+	if (stmt->level == 0)
+		dbperf_activity_end();
+	if (likely(stmt->wanted == 0))
+		statement_close(stmt);
+	else if (stmt->subid == InvalidSubTransactionId)
+		stmt->subid = GetCurrentSubTransactionId();
+}
+
+/*
+ * An error ended a statement: restores what was before, and tells the modules.
+ */
+void
+dbperf_statement_failed(DbperfStatement *stmt, DbperfStage stage, int level, int sqlstate)
+{
+	dbperf_exec.running = stmt->outer;
+	dbperf_exec.level = level;
+	if (stmt->running)
+		stmt->elapsed_ns += dbperf_now_ns() - stmt->clock_ns;
+	stmt->running = false;
+	stmt->starting = false;
+	if (stmt->level == 0)
+		dbperf_exec.told_message = GetCurrentStatementStartTimestamp();
+	dbperf_statement_describe(stmt);
+	NOTIFY(stmt, failed, stmt, stage, sqlstate);
+	if (stmt->level == 0)
+		dbperf_activity_end();
+}
+
+/*
+ * Whether the client's own query has been started and did not run yet, or is
+ * inside ExecutorStart, Run or Finish, as far as is known.
+ */
+bool
+dbperf_top_runs(void)
+{
+	DbperfStatement *top = dbperf_exec.top;
+
+	return (top->desc != NULL && (top->running || top->starting)) ||
+		   (dbperf_exec.pending != NULL &&
+			dbperf_exec.pending_message == GetCurrentStatementStartTimestamp());
+}
+
+/*
+ * An error, or something unknown, has ended the client's own query.
+ */
+void
+dbperf_top_failed(int sqlstate)
+{
+	DbperfStatement *top = dbperf_exec.top;
+
+	dbperf_exec.carrier = NULL;
+	if (top->desc == NULL)
+	{
+		/* nobody knows of it yet */
+		statement_begin(top, dbperf_exec.pending,
+						(uint64) dbperf_exec.pending->plannedstmt->queryId,
+						dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
+		top->starting = true;
+		dbperf_exec.num_open++;
+	}
+	dbperf_exec.pending = NULL;
+	dbperf_statement_failed(top, top->starting ? STAGE_START : STAGE_RUN, 0, sqlstate);
+	statement_close(top);
+}
+
+static void
+statement_abandoned(DbperfStatement *stmt)
+{
+	NOTIFY(stmt, abandoned, stmt);
+}
+
+/*
+ * Closes what is open of the statements that were started in subtransaction
+ * "from" or in one begun after it: ExecutorEnd is not called for a portal that
+ * failed, or was open at abort.
+ */
+void
+dbperf_statements_close(SubTransactionId from)
+{
+	DbperfStatement *top = dbperf_exec.top;
+
+	dbperf_exec.pending = NULL;
+	if (top != &no_statement && top->desc != NULL && top->subid >= from)
+	{
+		if (top->running || top->starting)
+			dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK);
+		else
+		{
+			statement_abandoned(top);
+			statement_close(top);
+		}
+	}
+	dbperf_exec.num_open -= dbperf_statement_close_all(statement_abandoned, from);
+}
+
+/*
+ * Closes the client's own query if it is said to run although the client has
+ * sent another message since: its error was never seen.
+ */
+void
+dbperf_top_check(void)
+{
+	DbperfStatement *top = dbperf_exec.top;
+
+	if (top->desc != NULL && (top->running || top->starting) &&
+		top->message != GetCurrentStatementStartTimestamp())
+		dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK);
+}
+
+static inline void
+call_ExecutorStart(QueryDesc *queryDesc, int eflags)
+{
+	if (prev_ExecutorStart)
+		prev_ExecutorStart(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+/*
+ * ExecutorStart of a statement whose error may be caught.
+ */
+static pg_noinline void
+start_in_try(DbperfStatement *stmt, int eflags)
+{
+	int level = dbperf_exec.level;
+
+	statement_open(stmt);
+	NOTIFY(stmt, start, stmt);
+	dbperf_exec.running = stmt;
+	dbperf_exec.level = stmt->level + 1;
+	PG_TRY();
+	{
+		call_ExecutorStart(stmt->desc, eflags);
+	}
+	PG_CATCH();
+	{
+		dbperf_statement_failed(stmt, STAGE_START, level, geterrcode());
+		statement_close(stmt);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	dbperf_exec.running = stmt->outer;
+	dbperf_exec.level = level;
+	if (stmt->notify_started)
+		NOTIFY(stmt, started, stmt);
+}
+
+/*
+ * ExecutorStart of the client's own query, if a module asked to hear of it.
+ */
+static void
+start_top(DbperfStatement *top, QueryDesc *queryDesc, int eflags)
+{
+	statement_of_query(top, queryDesc, dbperf_exec.wanted_top, 0);
+	dbperf_exec.num_open++;
+	NOTIFY(top, start, top);
+	top->starting = true;
+	dbperf_exec.running = top;
+	dbperf_exec.level = 1;
+	call_ExecutorStart(queryDesc, eflags);
+	dbperf_exec.running = top->outer;
+	dbperf_exec.level = 0;
+	top->starting = false;
+	if (top->notify_started)
+		NOTIFY(top, started, top);
+}
+
+/*
+ * The level of a statement that starts now.  What a client sends runs in a
+ * portal; without one a session is at the end of its transaction, where
+ * deferred triggers fire: those statements are nested in the COMMIT, whose own
+ * hook has been left already.
+ */
+static int
+level_of_start(void)
+{
+	if (dbperf_exec.level == 0 && ActivePortal == NULL && MyBackendType == B_BACKEND)
+		return 1;
+	return dbperf_exec.level;
+}
+
+/*
+ * ExecutorStart in all cases but the usual one.
+ */
+static pg_noinline void
+start_other(QueryDesc *queryDesc, int eflags)
+{
+	uint32			 wanted;
+	int				 level;
+	DbperfStatement *stmt = NULL;
+
+	dbperf_top_check();
+	level = level_of_start();
+	wanted = modules_wanting(level);
+	if (wanted != 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		stmt = dbperf_statement_make(wanted);
+	if (stmt == NULL)
+		call_ExecutorStart(queryDesc, eflags);
+	else if (dbperf_exec.top == &no_statement && level == 0 && MyBackendType == B_BACKEND)
+	{
+		/* the first query of this session: from now on it is top */
+		dbperf_exec.top = stmt;
+		start_top(stmt, queryDesc, eflags);
+	}
+	else if (dbperf_exec.top->desc == NULL && level == 0 && MyBackendType == B_BACKEND)
+	{
+		dbperf_statement_free(stmt);
+		start_top(dbperf_exec.top, queryDesc, eflags);
+	}
+	else
+	{
+		statement_of_query(stmt, queryDesc, wanted, level);
+		start_in_try(stmt, eflags);
+	}
+}
+
+/*
+ * In the usual case nobody wants to hear of a start, and what has to be known
+ * about the statement can be found out when it runs.
+ */
+static void
+dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
+{
+	if (likely(dbperf_exec.top->desc == NULL && dbperf_exec.level == 0 &&
+			   dbperf_exec.wanted_top != 0 && dbperf_exec.carrier == NULL &&
+			   queryDesc->plannedstmt->planTree->total_cost < dbperf_exec.ask_cost &&
+			   pg_atomic_read_u32(dbperf_exec.ask_flag) == 0 && ActivePortal != NULL &&
+			   dbperf_statements_suspended == 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0))
+	{
+		dbperf_exec.pending = queryDesc;
+		dbperf_exec.pending_message = GetCurrentStatementStartTimestamp();
+		call_ExecutorStart(queryDesc, eflags);
+	}
+	else if (dbperf_exec.follow == FOLLOW_NONE)
+		call_ExecutorStart(queryDesc, eflags);
+	else
+		start_other(queryDesc, eflags);
+}
+
+static inline void
+call_ExecutorRun(DBPERF_RUN_PARAMS)
+{
+	if (prev_ExecutorRun)
+		prev_ExecutorRun(DBPERF_RUN_ARGS);
+	else
+		standard_ExecutorRun(DBPERF_RUN_ARGS);
+}
+
+/*
+ * ExecutorRun of a statement whose error may be caught.
+ */
+static void
+run_in_try(DbperfStatement *stmt, DBPERF_RUN_PARAMS)
+{
+	int level = dbperf_exec.level;
+
+	part_begin(stmt);
+	PG_TRY();
+	{
+		call_ExecutorRun(DBPERF_RUN_ARGS);
+	}
+	PG_CATCH();
+	{
+		dbperf_statement_failed(stmt, STAGE_RUN, level, geterrcode());
+		statement_close(stmt);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	part_end(stmt, level);
+	NOTIFY_COMPLETE(stmt, ran, stmt, count);
+	part_told(stmt);
+}
+
+/*
+ * ExecutorRun of what may be a statement other than the client's own query.
+ */
+static pg_noinline void
+run_other(DBPERF_RUN_PARAMS)
+{
+	DbperfStatement *stmt = statement_find(queryDesc);
+
+	if (stmt != NULL)
+		run_in_try(stmt, DBPERF_RUN_ARGS);
+	else
+		call_ExecutorRun(DBPERF_RUN_ARGS);
+}
+
+/*
+ * ExecutorRun of the client's own query.
+ */
+static inline void
+run_top(DbperfStatement *top, DBPERF_RUN_PARAMS)
+{
+	int level = dbperf_exec.level;
+
+	part_begin(top);
+	call_ExecutorRun(DBPERF_RUN_ARGS);
+	part_end(top, level);
+	NOTIFY_COMPLETE(top, ran, top, count);
+	part_told(top);
+}
+
+static void
+dbperf_ExecutorRun(DBPERF_RUN_PARAMS)
+{
+	DbperfStatement *top = dbperf_exec.top;
+
+	if (likely(dbperf_exec.pending == queryDesc))
+	{
+		dbperf_exec.pending = NULL;
+		dbperf_exec.num_open++;
+		statement_begin(top, queryDesc, (uint64) queryDesc->plannedstmt->queryId,
+						dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
+		run_top(top, DBPERF_RUN_ARGS);
+	}
+	else if (dbperf_exec.num_open == 0)
+		call_ExecutorRun(DBPERF_RUN_ARGS);
+	else if (top->desc == queryDesc)
+		run_top(top, DBPERF_RUN_ARGS);
+	else
+		run_other(DBPERF_RUN_ARGS);
+}
+
+static inline void
+call_ExecutorFinish(QueryDesc *queryDesc)
+{
+	if (prev_ExecutorFinish)
+		prev_ExecutorFinish(queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+}
+
+/*
+ * ExecutorFinish of a statement whose error may be caught.
+ */
+static void
+finish_in_try(DbperfStatement *stmt)
+{
+	int level = dbperf_exec.level;
+
+	part_begin(stmt);
+	PG_TRY();
+	{
+		call_ExecutorFinish(stmt->desc);
+	}
+	PG_CATCH();
+	{
+		dbperf_statement_failed(stmt, STAGE_FINISH, level, geterrcode());
+		statement_close(stmt);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	part_end(stmt, level);
+}
+
+/*
+ * Only what modifies data has something to do in ExecutorFinish: AFTER
+ * triggers, foreign keys among them.
+ */
+static pg_noinline void
+finish_statement(DbperfStatement *stmt, QueryDesc *queryDesc)
+{
+	if (stmt == NULL ||
+		(queryDesc->operation == CMD_SELECT && !queryDesc->plannedstmt->hasModifyingCTE))
+	{
+		call_ExecutorFinish(queryDesc);
+		return;
+	}
+	if (stmt == dbperf_exec.top)
+	{
+		int level = dbperf_exec.level;
+
+		part_begin(stmt);
+		call_ExecutorFinish(queryDesc);
+		part_end(stmt, level);
+	}
+	else
+		finish_in_try(stmt);
+	NOTIFY_COMPLETE(stmt, finished, stmt);
+	part_told(stmt);
+}
+
+static void
+dbperf_ExecutorFinish(QueryDesc *queryDesc)
+{
+	if (likely(dbperf_exec.num_open == 0))
+		call_ExecutorFinish(queryDesc);
+	else
+		finish_statement(statement_find(queryDesc), queryDesc);
+}
+
+/*
+ * Closes a statement that is not complete, if there is one.
+ */
+static pg_noinline void
+end_statement(DbperfStatement *stmt)
+{
+	if (stmt == NULL)
+		return;
+	NOTIFY(stmt, end, stmt);
+	statement_close(stmt);
+}
+
+static void
+dbperf_ExecutorEnd(QueryDesc *queryDesc)
+{
+	if (unlikely(dbperf_exec.num_open > 0))
+		end_statement(statement_find(queryDesc));
+	else if (unlikely(dbperf_exec.pending == queryDesc))
+		dbperf_exec.pending = NULL;
+	if (prev_ExecutorEnd)
+		prev_ExecutorEnd(queryDesc);
+	else
+		standard_ExecutorEnd(queryDesc);
+}
+
+/*
+ * Registers a module, which wants nothing yet.  *data_offset is where its own
+ * data are in a statement.  Returns its number.
+ */
+int
+dbperf_statement_register(const DbperfStatementModule *module, Size *data_offset)
+{
+	if (dbperf_exec.num_modules >= MAX_MODULES)
+		elog(ERROR, "too many statement modules");
+	dbperf_exec.modules[dbperf_exec.num_modules] = module;
+	follow_levels[dbperf_exec.num_modules] = FOLLOW_NONE;
+	*data_offset = dbperf_statement_reserve(module->data_size);
+	return dbperf_exec.num_modules++;
+}
+
+/*
+ * Works out anew which statements are followed.
+ */
+void
+dbperf_statement_follow_update(void)
+{
+	dbperf_exec.follow = FOLLOW_NONE;
+	dbperf_exec.wanted_top = dbperf_exec.wanted_nested = 0;
+	for (int i = 0; i < dbperf_exec.num_modules && dbperf_enabled; i++)
+	{
+		dbperf_exec.follow = Max(dbperf_exec.follow, follow_levels[i]);
+		if (follow_levels[i] >= FOLLOW_TOP)
+			dbperf_exec.wanted_top |= 1U << i;
+		if (follow_levels[i] > FOLLOW_TOP)
+			dbperf_exec.wanted_nested |= 1U << i;
+	}
+}
+
+/*
+ * Up to which level a module wants statements: FOLLOW_NONE, FOLLOW_TOP or
+ * FOLLOW_ALL.  Statements that are open already stay as they are.
+ */
+void
+dbperf_statement_follow(int module, int level)
+{
+	follow_levels[module] = level;
+	dbperf_statement_follow_update();
+}
+
+/*
+ * A module wants to hear of a query's start if its plan costs at least this
+ * much, and of all of them while *flag is not zero (flag may be NULL).
+ */
+void
+dbperf_statement_ask(int module, double cost, pg_atomic_uint32 *flag)
+{
+	ask_costs[module] = cost;
+	if (flag != NULL)
+		dbperf_exec.ask_flag = flag;
+	dbperf_exec.ask_cost = ask_costs[0];
+	for (int i = 1; i < dbperf_exec.num_modules; i++)
+		dbperf_exec.ask_cost = Min(dbperf_exec.ask_cost, ask_costs[i]);
+}
+
+/*
+ * Installs the hooks.  Only while the library is preloaded.
+ */
+void
+dbperf_exec_hooks_init(void)
+{
+	prev_ExecutorStart = ExecutorStart_hook;
+	ExecutorStart_hook = dbperf_ExecutorStart;
+	prev_ExecutorRun = ExecutorRun_hook;
+	ExecutorRun_hook = dbperf_ExecutorRun;
+	prev_ExecutorFinish = ExecutorFinish_hook;
+	ExecutorFinish_hook = dbperf_ExecutorFinish;
+	prev_ExecutorEnd = ExecutorEnd_hook;
+	ExecutorEnd_hook = dbperf_ExecutorEnd;
+	dbperf_utility_hooks_init();
+	dbperf_exec_errors_init();
+}

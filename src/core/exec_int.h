@@ -1,0 +1,125 @@
+/*-------------------------------------------------------------------------
+ *
+ * exec_int.h
+ *		What the files behind exec_hooks.h share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DBPERF_EXEC_INT_H
+#define DBPERF_EXEC_INT_H
+
+#include "access/parallel.h"
+#include "core/compat.h"
+#include "core/exec_hooks.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+
+#define MAX_MODULES 8
+
+DBPERF_PRIVATE_BEGIN
+
+/* Which statement runs now, and who wants to hear of the next. */
+typedef struct ExecState
+{
+	int				 level;			/* how deep statements are nested: the level of the next */
+	int				 follow;		/* the highest level that a module wants, or FOLLOW_NONE */
+	uint32			 wanted_top;	/* which modules want statements of clients, */
+	uint32			 wanted_nested; /* and which those below */
+	DbperfStatement *running;		/* the statement that runs now, or NULL */
+	DbperfStatement *carrier;		/* EXECUTE or DECLARE whose query is to start, or NULL */
+
+	/*
+	 * The client's own query, see exec_hooks.c: always the same statement,
+	 * whose desc is NULL while there is none.  Before the first one it is a
+	 * placeholder that is never free.
+	 */
+	DbperfStatement *top;
+	int				 num_open; /* open statements, top included */
+
+	/*
+	 * The client's query that has been started but has not run yet, if nobody
+	 * asked to hear of its start; and its message.  It is NULL otherwise.
+	 */
+	QueryDesc  *pending;
+	TimestampTz pending_message;
+
+	/* what the modules asked for, see dbperf_statement_ask() */
+	double			  ask_cost;
+	pg_atomic_uint32 *ask_flag;
+
+	TimestampTz					 told_message; /* the client's message whose error was told */
+	int							 num_modules;
+	const DbperfStatementModule *modules[MAX_MODULES];
+} ExecState;
+
+extern ExecState dbperf_exec;
+
+/* Calls a callback of each module that wants the statement. */
+#define NOTIFY(stmt, callback, ...)                                                                \
+	for (uint32 left_ = (stmt)->wanted; left_ != 0; left_ &= left_ - 1)                            \
+	{                                                                                              \
+		const DbperfStatementModule *module_ = dbperf_exec.modules[pg_rightmost_one_pos32(left_)]; \
+                                                                                                   \
+		if (module_->callback != NULL)                                                             \
+			module_->callback(__VA_ARGS__);                                                        \
+	}
+
+/* exec_hooks.c */
+extern DbperfStatement *dbperf_statement_make(uint32 wanted);
+extern void				dbperf_statement_carried(DbperfStatement *stmt);
+extern void dbperf_statement_of_text(DbperfStatement *stmt, const char *source, int location,
+									 int length, ParamListInfo params);
+extern void
+dbperf_statement_failed(DbperfStatement *stmt, DbperfStage stage, int level, int sqlstate);
+extern void dbperf_top_check(void);
+extern void dbperf_top_failed(int sqlstate);
+extern bool dbperf_top_runs(void);
+extern void dbperf_statements_close(SubTransactionId from);
+
+/* exec_errors.c */
+extern void dbperf_exec_errors_init(void);
+
+/* utility_hooks.c */
+extern void dbperf_utility_hooks_init(void);
+
+/*
+ * Which modules want a statement that starts now, as a set of bits.  Parallel
+ * workers do nothing: their leader accounts for them.
+ */
+static inline uint32
+modules_wanting(int level)
+{
+	if (level > dbperf_exec.follow || IsParallelWorker() || dbperf_statements_suspended > 0)
+		return 0;
+	return level == 0 ? dbperf_exec.wanted_top : dbperf_exec.wanted_nested;
+}
+
+/*
+ * Fills the fields of the first group of a statement that is not described.
+ */
+static inline void
+statement_begin(DbperfStatement *stmt, QueryDesc *desc, uint64 queryid, TimestampTz message,
+				uint32 wanted, int level)
+{
+	stmt->desc = desc;
+	stmt->outer = dbperf_exec.running;
+	stmt->queryid = queryid;
+	stmt->message = message;
+	stmt->elapsed_ns = 0;
+	stmt->level = level;
+	stmt->wanted = wanted;
+	stmt->begun = 0;
+	stmt->subid = InvalidSubTransactionId;
+	stmt->running = false;
+	stmt->starting = false;
+	stmt->described = false;
+	stmt->superseded = false;
+	stmt->cursor = false;
+	stmt->controls_xact = false;
+	stmt->notify_started = false;
+	stmt->notify_run = false;
+}
+
+DBPERF_PRIVATE_END
+
+#endif /* DBPERF_EXEC_INT_H */

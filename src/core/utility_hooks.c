@@ -1,0 +1,246 @@
+/*-------------------------------------------------------------------------
+ *
+ * utility_hooks.c
+ *		Installs the hooks of the planner and of utility commands.
+ *
+ * See exec_hooks.c.  Both run inside PG_TRY: neither is called often enough
+ * for that to matter.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "core/core.h"
+#include "core/exec_int.h"
+#include "optimizer/planner.h"
+#include "tcop/utility.h"
+
+static ProcessUtility_hook_type prev_ProcessUtility = NULL;
+static planner_hook_type		prev_planner = NULL;
+
+static PlannedStmt *
+call_planner(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
+{
+	if (prev_planner)
+		return prev_planner(parse, query_string, cursorOptions, boundParams);
+	return standard_planner(parse, query_string, cursorOptions, boundParams);
+}
+
+/*
+ * Plans a statement that is followed.
+ */
+static pg_noinline PlannedStmt *
+plan_in_try(DbperfStatement *stmt, Query *parse, const char *query_string, int cursorOptions,
+			ParamListInfo boundParams)
+{
+	DbperfStatement *outer_carrier = dbperf_exec.carrier;
+	int				 level = dbperf_exec.level;
+	PlannedStmt		*result;
+
+	dbperf_exec.running = stmt;
+	dbperf_exec.level = level + 1;
+	dbperf_exec.carrier = NULL;
+	PG_TRY();
+	{
+		result = call_planner(parse, query_string, cursorOptions, boundParams);
+	}
+	PG_CATCH();
+	{
+		dbperf_exec.carrier = outer_carrier;
+		if (dbperf_exec.carrier != NULL && dbperf_exec.carrier->level == level)
+			dbperf_statement_carried(stmt);
+		dbperf_statement_failed(stmt, STAGE_PLANNER, level, geterrcode());
+		dbperf_statement_free(stmt);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	dbperf_exec.running = stmt->outer;
+	dbperf_exec.level = level;
+	dbperf_exec.carrier = outer_carrier;
+	NOTIFY(stmt, planned, stmt, dbperf_now_ns() - stmt->clock_ns);
+	dbperf_statement_free(stmt);
+	return result;
+}
+
+static PlannedStmt *
+dbperf_planner(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
+{
+	uint32			 wanted;
+	DbperfStatement *stmt;
+
+	dbperf_top_check();
+	wanted = modules_wanting(dbperf_exec.level);
+	stmt = wanted != 0 ? dbperf_statement_new() : NULL;
+	if (stmt == NULL)
+		return call_planner(parse, query_string, cursorOptions, boundParams);
+
+	statement_begin(stmt, NULL, (uint64) parse->queryId, GetCurrentStatementStartTimestamp(),
+					wanted, dbperf_exec.level);
+	dbperf_statement_of_text(stmt, query_string, parse->stmt_location, parse->stmt_len,
+							 boundParams);
+	stmt->clock_ns = dbperf_now_ns();
+	return plan_in_try(stmt, parse, query_string, cursorOptions, boundParams);
+}
+
+static void
+call_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+					ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
+					DestReceiver *dest, QueryCompletion *qc)
+{
+	if (prev_ProcessUtility)
+		prev_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest,
+								qc);
+}
+
+/*
+ * Makes the statement of a utility command, or returns NULL if nobody wants
+ * it.  Commands that the server splits off another one are part of that.
+ */
+static pg_noinline DbperfStatement *
+utility_begin(PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext context)
+{
+	uint32			 wanted;
+	DbperfStatement *stmt;
+
+	dbperf_top_check();
+	wanted = context == PROCESS_UTILITY_SUBCOMMAND ? 0 : modules_wanting(dbperf_exec.level);
+	stmt = wanted != 0 ? dbperf_statement_make(wanted) : NULL;
+	if (stmt == NULL)
+		return NULL;
+	statement_begin(stmt, NULL, (uint64) pstmt->queryId, GetCurrentStatementStartTimestamp(),
+					wanted, dbperf_exec.level);
+	dbperf_statement_of_text(stmt, queryString, pstmt->stmt_location, pstmt->stmt_len, NULL);
+	stmt->planned = pstmt;
+	stmt->tag = CreateCommandTag(pstmt->utilityStmt);
+	stmt->controls_xact = IsA(pstmt->utilityStmt, TransactionStmt);
+	if (stmt->level == 0)
+		dbperf_activity_begin();
+	stmt->running = true;
+	stmt->buffers_start = pgBufferUsage;
+	stmt->wal_start = pgWalUsage;
+	stmt->clock_ns = dbperf_now_ns();
+	NOTIFY(stmt, utility, stmt, pstmt);
+	return stmt;
+}
+
+/*
+ * A utility command has ended well.
+ */
+static void
+utility_end(DbperfStatement *stmt, const QueryCompletion *qc)
+{
+	int64 started = stmt->clock_ns;
+
+	/* its tree may be gone by now, as after ROLLBACK */
+	stmt->planned = NULL;
+	stmt->running = false;
+	stmt->clock_ns = dbperf_now_ns();
+	stmt->elapsed_ns = stmt->clock_ns - started;
+	if (!stmt->superseded)
+		NOTIFY(stmt, utility_done, stmt, qc);
+	/* a COMMIT goes on until its transaction has ended */
+	if (stmt->level == 0 && !dbperf_xact_pending)
+		dbperf_activity_end();
+	dbperf_statement_free(stmt);
+}
+
+/* Whether a command only carries another statement. */
+static inline bool
+is_carrier(CommandTag tag)
+{
+	return tag == CMDTAG_EXECUTE || tag == CMDTAG_DECLARE_CURSOR;
+}
+
+/*
+ * Whether a command may need a database without anybody connected to it.
+ */
+static inline bool
+is_database_command(Node *utility)
+{
+	switch (nodeTag(utility))
+	{
+		case T_CreatedbStmt:
+		case T_DropdbStmt:
+		case T_AlterDatabaseStmt:
+			return true;
+		case T_RenameStmt:
+			return castNode(RenameStmt, utility)->renameType == OBJECT_DATABASE;
+		default:
+			return false;
+	}
+}
+
+static void
+dbperf_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+					  ProcessUtilityContext context, ParamListInfo params,
+					  QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	DbperfStatement *stmt = utility_begin(pstmt, queryString, context);
+	DbperfStatement *outer_carrier = dbperf_exec.carrier;
+	int				 level = dbperf_exec.level;
+	bool			 guarded = is_database_command(pstmt->utilityStmt);
+
+	if (stmt == NULL && !guarded)
+	{
+		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		return;
+	}
+
+	if (stmt != NULL && is_carrier(stmt->tag))
+		dbperf_exec.carrier = stmt;
+	else if (stmt != NULL)
+	{
+		dbperf_exec.running = stmt;
+		dbperf_exec.level = level + 1;
+		dbperf_exec.carrier = NULL;
+	}
+	PG_TRY();
+	{
+		if (guarded)
+			dbperf_db_guard_before(pstmt->utilityStmt);
+		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	}
+	PG_CATCH();
+	{
+		dbperf_exec.carrier = outer_carrier;
+		if (stmt != NULL)
+		{
+			bool superseded = stmt->superseded;
+
+			/* a client's own query inside of it, by FETCH or EXECUTE */
+			if (level == 0 && dbperf_top_runs())
+				dbperf_top_failed(geterrcode());
+			dbperf_exec.running = stmt->outer;
+			dbperf_exec.level = level;
+			if (!superseded)
+				dbperf_statement_failed(stmt, STAGE_UTILITY, level, geterrcode());
+			dbperf_statement_free(stmt);
+		}
+		if (guarded)
+			dbperf_db_guard_after();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	dbperf_exec.carrier = outer_carrier;
+	if (guarded)
+		dbperf_db_guard_after();
+	if (stmt != NULL)
+	{
+		dbperf_exec.running = stmt->outer;
+		dbperf_exec.level = level;
+		utility_end(stmt, qc);
+	}
+}
+
+/* Installs the hooks. */
+void
+dbperf_utility_hooks_init(void)
+{
+	prev_ProcessUtility = ProcessUtility_hook;
+	ProcessUtility_hook = dbperf_ProcessUtility;
+	prev_planner = planner_hook;
+	planner_hook = dbperf_planner;
+}

@@ -1,0 +1,308 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *		What every background worker of dbperf does in the same way.
+ *
+ * Registration, signals, the connection, one loop that survives errors, and
+ * one transaction per task.  A worker only brings its step.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "core/core.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#define BACKOFF_MIN 1000		 /* ms */
+#define BACKOFF_MAX 60000		 /* ms */
+#define REPEAT_LOG_AFTER 3600000 /* ms until the same error is logged again */
+
+/* The last error of this worker, empty after a success. */
+static char		   last_error[256] = "";
+static TimestampTz last_error_logged = 0;
+
+/*
+ * Have the postmaster start a worker.  Only in the init function of a module;
+ * does nothing without preload, nor during pg_upgrade.
+ */
+void
+dbperf_worker_register(const DbperfWorker *worker)
+{
+	BackgroundWorker bgw;
+
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
+		return;
+
+	memset(&bgw, 0, sizeof(bgw));
+	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS;
+	if (worker->database)
+		bgw.bgw_flags |= BGWORKER_BACKEND_DATABASE_CONNECTION;
+	bgw.bgw_start_time = worker->start;
+	bgw.bgw_restart_time = worker->restart;
+	strlcpy(bgw.bgw_library_name, "dbperf", sizeof(bgw.bgw_library_name));
+	strlcpy(bgw.bgw_function_name, worker->entry, sizeof(bgw.bgw_function_name));
+	strlcpy(bgw.bgw_name, worker->name, sizeof(bgw.bgw_name));
+	strlcpy(bgw.bgw_type, worker->name, sizeof(bgw.bgw_type));
+	RegisterBackgroundWorker(&bgw);
+}
+
+/*
+ * The first line of a worker's entry function: handle SIGHUP and SIGTERM, and
+ * let signals in.
+ */
+void
+dbperf_worker_begin(void)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+}
+
+/*
+ * Connect to the database as the bootstrap superuser, once nobody holds the
+ * database.  The process ends with an error if it cannot connect.
+ *
+ * What the database or the role has as its own settings must not change what
+ * a worker does; a worker does not watch its own statements; and it gives way
+ * instead of queueing behind, and in front of, other sessions' locks.
+ */
+void
+dbperf_worker_connect(const char *database)
+{
+	static const char *const settings[][2] = {
+		{"dbperf.enabled", "off"},
+		{"search_path", "pg_catalog, pg_temp"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"synchronous_commit", "off"},
+		{"lock_timeout", "5s"},
+	};
+
+	dbperf_db_guard_enter(database);
+	BackgroundWorkerInitializeConnection(database, NULL, 0);
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* Take over changed settings if the postmaster said so; returns whether it did. */
+static bool
+worker_reload(void)
+{
+	if (!ConfigReloadPending)
+		return false;
+
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	return true;
+}
+
+/* Sleep until the latch is set or the time, if not negative, is over. */
+static void
+worker_sleep(long timeout)
+{
+	int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
+
+	if (timeout >= 0)
+		events |= WL_TIMEOUT;
+	(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
+}
+
+/*
+ * Sleep without any wake-up until wanted() says so; it is asked again after
+ * every reload of the configuration.
+ */
+void
+dbperf_worker_wait(bool (*wanted)(void))
+{
+	for (;;)
+	{
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		(void) worker_reload();
+		if (wanted())
+			return;
+		worker_sleep(-1);
+	}
+}
+
+/*
+ * After a failed step: sleep for the whole time whoever sets the latch, unless
+ * the configuration changes, since that may have been the cause.
+ */
+static void
+worker_back_off(long timeout)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+
+	for (;;)
+	{
+		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+
+		if (left <= 0)
+			return;
+		worker_sleep(left);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (worker_reload())
+			return;
+	}
+}
+
+/*
+ * Inside PG_CATCH: report the error, unless the worker fails in the same way
+ * all the time, and bring the process back to where it was before it began.
+ */
+static void
+worker_recover(MemoryContext context)
+{
+	ErrorData *error;
+
+	HOLD_INTERRUPTS();
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (error->message == NULL ||
+		strncmp(last_error, error->message, sizeof(last_error) - 1) != 0 ||
+		TimestampDifferenceExceeds(last_error_logged, GetCurrentTimestamp(), REPEAT_LOG_AFTER))
+	{
+		EmitErrorReport();
+		last_error_logged = GetCurrentTimestamp();
+	}
+	strlcpy(last_error, error->message ? error->message : "unknown error", sizeof(last_error));
+
+	/* the first three for a worker that has no transactions */
+	LWLockReleaseAll();
+	ConditionVariableCancelSleep();
+	pgstat_report_wait_end();
+	AbortOutOfAnyTransaction();
+
+	MemoryContextSwitchTo(context);
+	FreeErrorData(error);
+	FlushErrorState();
+
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * The message of the last error of this worker, "" if the last task succeeded;
+ * at most 255 bytes, possibly cut, valid until the next task.
+ */
+const char *
+dbperf_worker_last_error(void)
+{
+	return last_error;
+}
+
+/*
+ * Run one step.  Returns false if it failed; the error has been reported.
+ */
+static bool
+worker_try_step(DbperfWorkerStep step, void *arg, MemoryContext context, long *timeout)
+{
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		*timeout = step(arg);
+	}
+	PG_CATCH();
+	{
+		worker_recover(context);
+		ok = false;
+	}
+	PG_END_TRY();
+	return ok;
+}
+
+/*
+ * Run the step of a worker for ever: again when the time it asked for is over,
+ * its latch is set or the configuration has changed.  The step runs in a
+ * memory context that is reset before each run; an error in it is reported,
+ * and the step is tried again after 1 s, then after up to 60 s.
+ */
+void
+dbperf_worker_loop(const char *name, DbperfWorkerStep step, void *arg)
+{
+	MemoryContext context;
+	long		  back_off = 0;
+
+	context = AllocSetContextCreate(TopMemoryContext, "dbperf worker step", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSetIdentifier(context, name);
+
+	for (;;)
+	{
+		long timeout = -1;
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		(void) worker_reload();
+
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(context);
+		MemoryContextSetIdentifier(context, name);
+
+		if (worker_try_step(step, arg, context, &timeout))
+		{
+			back_off = 0;
+			worker_sleep(timeout);
+		}
+		else
+		{
+			back_off = back_off == 0 ? BACKOFF_MIN : Min(back_off * 2, BACKOFF_MAX);
+			worker_back_off(back_off);
+		}
+	}
+}
+
+/*
+ * Run a task in a transaction of its own, with a snapshot, and show "activity"
+ * in pg_stat_activity meanwhile.  The worker must be connected and outside a
+ * transaction.  Returns false if the task failed: the error has been reported,
+ * the transaction is rolled back, dbperf_worker_last_error() has the message.
+ */
+bool
+dbperf_worker_transaction(const char *activity, void (*task)(void *arg), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		pgstat_report_activity(STATE_RUNNING, activity);
+
+		task(arg);
+
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		last_error[0] = '\0';
+	}
+	PG_CATCH();
+	{
+		worker_recover(context);
+		ok = false;
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(context);
+	(void) pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return ok;
+}

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * dbperf.c
+ *		Entry point of the library.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "core/core.h"
+#include "core/exec_hooks.h"
+#include "miscadmin.h"
+#include "monitor/monitor.h"
+#include "utils/guc.h"
+
+DBPERF_MODULE_MAGIC;
+
+void _PG_init(void);
+
+/*
+ * Settings first, then each module in the order of its dependencies.  Without
+ * preload there are only settings and SQL functions that say what is missing.
+ */
+void
+_PG_init(void)
+{
+	bool preloaded = process_shared_preload_libraries_in_progress;
+
+	dbperf_settings_init();
+	if (preloaded)
+	{
+		EnableQueryId();
+		dbperf_shmem_init();
+		dbperf_db_guard_init();
+		dbperf_exec_hooks_init();
+	}
+	dbperf_monitor_init();
+	MarkGUCPrefixReserved("dbperf");
+}
