@@ -1,0 +1,139 @@
+/*-------------------------------------------------------------------------
+ *
+ * capture.c
+ *		The parts of a record that read catalogs: plan, parameters, sample.
+ *
+ * Everything here runs inside dbperf_guarded(), and in its memory context.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "core/core.h"
+#include "mb/pg_wchar.h"
+#include "monitor/latency.h"
+#include "monitor/track.h"
+#include "utils/timestamp.h"
+
+/* plans with more nodes, or larger constants, are not explained but outlined */
+#define MAX_EXPLAINED_NODES 500
+
+/*
+ * Appends the text of a statement's plan: as EXPLAIN prints it, or only its
+ * structure if printing it would cost too much.  done says whether the
+ * statement was executed.
+ */
+static void
+plan_text(DbperfStatement *stmt, const PlanFacts *facts, bool done, StringInfo out)
+{
+	if (facts->nodes > MAX_EXPLAINED_NODES || facts->constant_size > (Size) dbperf_max_plan_length)
+		dbperf_plan_structure(stmt->planned, out);
+	else
+		dbperf_explain_plan(stmt->desc, done, out);
+
+	if (REDACTS_LITERALS())
+	{
+		/* a mask can be longer than what it covers, but not by more than this */
+		Size  size = 3 * (Size) out->len + 16;
+		char *masked = palloc(size);
+		Size  len = dbperf_mask_plan(masked, size, out->data, out->len, GetDatabaseEncoding());
+
+		resetStringInfo(out);
+		appendBinaryStringInfo(out, masked, len);
+	}
+	out->len = dbperf_clip(out->data, out->len, dbperf_max_plan_length, GetDatabaseEncoding());
+}
+
+static void
+capture_plan(Capture *capture)
+{
+	StringInfoData text;
+	PlanFacts	   facts;
+
+	dbperf_plan_inspect(capture->stmt->planned, &facts);
+	capture->plan_id = facts.plan_id;
+
+	initStringInfo(&text);
+	plan_text(capture->stmt, &facts, true, &text);
+	capture->plan = text.data;
+	capture->plan_len = text.len;
+}
+
+static void
+capture_params(Capture *capture)
+{
+	StringInfoData blob;
+
+	initStringInfo(&blob);
+	capture->nparams = dbperf_params_text(capture->stmt->params, &blob);
+	capture->params = blob.data;
+	capture->params_len = blob.len;
+}
+
+/*
+ * Keeps this execution as the sample of its query.
+ */
+static void
+capture_sample(Capture *capture)
+{
+	SampleHead head = {0};
+	ListCell  *lc;
+
+	head.taken_at = GetCurrentTimestamp();
+	head.encoding = GetDatabaseEncoding();
+	head.query_full_len = capture->query_full_len;
+	head.query_len = capture->query_len;
+	head.params_len = capture->params_len;
+	head.nparams = capture->nparams;
+	foreach (lc, fetch_search_path(false))
+	{
+		if (head.npath < SAMPLE_MAX_SEARCH_PATH && !isTempNamespace(lfirst_oid(lc)))
+			head.path[head.npath++] = lfirst_oid(lc);
+	}
+	(void) dbperf_sample_store(dbperf_tracked_slot(capture->stmt, dbperf_tracked(capture->stmt)),
+							   &head, capture->query, capture->params);
+}
+
+/*
+ * Fills the parts that a Capture asks for.  What is not captured stays as it
+ * was.  May raise errors.
+ */
+void
+dbperf_capture(void *arg)
+{
+	Capture *capture = arg;
+
+	if (capture->want_params)
+		capture_params(capture);
+	if (capture->want_sample)
+		capture_sample(capture);
+	if (capture->want_plan && capture->stmt->desc != NULL)
+		capture_plan(capture);
+	if (capture->want_log)
+		dbperf_log_line(capture);
+}
+
+static void
+publish_plan(void *arg)
+{
+	DbperfStatement *stmt = arg;
+	StringInfoData	 text;
+	PlanFacts		 facts;
+
+	dbperf_plan_inspect(stmt->planned, &facts);
+	initStringInfo(&text);
+	plan_text(stmt, &facts, false, &text);
+	dbperf_publish_plan(text.data, text.len, stmt->queryid, stmt->message);
+}
+
+/*
+ * Shows the plan of a statement that is about to run, for
+ * dbperf.running_queries and in case it never ends well.
+ */
+void
+dbperf_capture_plan_now(DbperfStatement *stmt)
+{
+	(void) dbperf_guarded(publish_plan, stmt);
+	dbperf_guard_reset();
+}

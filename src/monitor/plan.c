@@ -1,0 +1,794 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *		What can be said about a finished plan without printing it.
+ *
+ * EXPLAIN of a plan with ten thousand nodes, or with a constant of a hundred
+ * megabytes, costs more than a slow statement should pay for being recorded.
+ * So a plan is walked first: the walk counts the nodes, finds the largest
+ * constant and hashes the structure.  What is too large to be explained is
+ * stored as an outline: the names of its nodes, relations and indexes.
+ *
+ * The hash names the plan's shape and not this execution: which nodes, over
+ * which relations and indexes, joined how.  Costs, row estimates, constants
+ * and expressions are left out, so that the same query planned with another
+ * constant keeps its plan_id as long as the planner's decisions are the same.
+ * Node tags differ between major releases and OIDs between databases, hence
+ * a plan_id means something only within one database of one major release.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "nodes/extensible.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+
+#include "monitor/monitor_int.h"
+
+#define OUTLINE_MAX_LINES 1000
+#define OUTLINE_END "...\n"
+
+/* Called for each child of a node. */
+typedef void (*PlanVisitor)(Plan *plan, void *context);
+
+/* State of dbperf_plan_inspect. */
+typedef struct InspectState
+{
+	PlannedStmt *stmt;
+	PlanFacts	*facts;
+	uint64		 hash;
+	uint32		 depth; /* of the node at hand, below its tree's root */
+} InspectState;
+
+/* State of dbperf_plan_structure. */
+typedef struct OutlineState
+{
+	PlannedStmt *stmt;
+	StringInfo	 out;
+	int			 start; /* length of out before this plan */
+	int			 lines;
+	int			 level; /* of the node at hand; 0 is a tree's root */
+	bool		 full;	/* a cap was met: write nothing more */
+} OutlineState;
+
+/* Calls visit for each plan of a list. */
+static void
+visit_list(List *plans, PlanVisitor visit, void *context)
+{
+	ListCell *lc;
+
+	foreach (lc, plans)
+		visit((Plan *) lfirst(lc), context);
+}
+
+/*
+ * Calls visit for each child of a node, in EXPLAIN's order.  Plans that are
+ * reached through expressions (InitPlans, SubPlans, CTEs) are no children:
+ * they all stand in PlannedStmt.subplans.  The Agg and Sort nodes in an Agg's
+ * chain are no plans of their own either, they describe further passes.
+ */
+static void
+visit_children(Plan *plan, PlanVisitor visit, void *context)
+{
+	if (outerPlan(plan) != NULL)
+		visit(outerPlan(plan), context);
+	if (innerPlan(plan) != NULL)
+		visit(innerPlan(plan), context);
+
+	switch (nodeTag(plan))
+	{
+		case T_Append:
+			visit_list(((Append *) plan)->appendplans, visit, context);
+			break;
+		case T_MergeAppend:
+			visit_list(((MergeAppend *) plan)->mergeplans, visit, context);
+			break;
+		case T_BitmapAnd:
+			visit_list(((BitmapAnd *) plan)->bitmapplans, visit, context);
+			break;
+		case T_BitmapOr:
+			visit_list(((BitmapOr *) plan)->bitmapplans, visit, context);
+			break;
+		case T_SubqueryScan:
+			visit(((SubqueryScan *) plan)->subplan, context);
+			break;
+		case T_CustomScan:
+			visit_list(((CustomScan *) plan)->custom_plans, visit, context);
+			break;
+		default:
+			break;
+	}
+}
+
+/* Returns the range table index that a node scans, 0 if it scans none. */
+static Index
+scanned_rti(Plan *plan)
+{
+	switch (nodeTag(plan))
+	{
+		case T_SeqScan:
+		case T_SampleScan:
+		case T_IndexScan:
+		case T_IndexOnlyScan:
+		case T_BitmapIndexScan:
+		case T_BitmapHeapScan:
+		case T_TidScan:
+		case T_TidRangeScan:
+		case T_SubqueryScan:
+		case T_FunctionScan:
+		case T_ValuesScan:
+		case T_TableFuncScan:
+		case T_CteScan:
+		case T_NamedTuplestoreScan:
+		case T_WorkTableScan:
+		case T_ForeignScan:
+		case T_CustomScan:
+			return ((Scan *) plan)->scanrelid;
+		default:
+			return 0;
+	}
+}
+
+/* Returns the index that a node scans and in *dir which way, or InvalidOid. */
+static Oid
+scanned_index(Plan *plan, ScanDirection *dir)
+{
+	*dir = NoMovementScanDirection;
+	switch (nodeTag(plan))
+	{
+		case T_IndexScan:
+			*dir = ((IndexScan *) plan)->indexorderdir;
+			return ((IndexScan *) plan)->indexid;
+		case T_IndexOnlyScan:
+			*dir = ((IndexOnlyScan *) plan)->indexorderdir;
+			return ((IndexOnlyScan *) plan)->indexid;
+		case T_BitmapIndexScan:
+			return ((BitmapIndexScan *) plan)->indexid;
+		default:
+			return InvalidOid;
+	}
+}
+
+/* ---- facts ---- */
+
+/*
+ * Walker over expressions: remembers the size of the largest constant.
+ * Always returns false, to see them all.  Raises an error if the expression
+ * is nested too deeply.
+ */
+static bool
+constant_walker(Node *node, void *context)
+{
+	PlanFacts *facts = (PlanFacts *) context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Const))
+	{
+		Const *con = (Const *) node;
+
+		if (!con->constisnull)
+		{
+			Size size = datumGetSize(con->constvalue, con->constbyval, con->constlen);
+
+			facts->constant_size = Max(facts->constant_size, size);
+		}
+		return false;
+	}
+	return expression_tree_walker(node, constant_walker, context);
+}
+
+/* Looks for constants in any expression or list of expressions, or NULL. */
+static void
+inspect_expr(void *expr, PlanFacts *facts)
+{
+	(void) constant_walker((Node *) expr, facts);
+}
+
+/* Looks for constants in the expressions that only a ModifyTable has. */
+static void
+inspect_modify(ModifyTable *modify, PlanFacts *facts)
+{
+	inspect_expr(modify->withCheckOptionLists, facts);
+	inspect_expr(modify->returningLists, facts);
+	inspect_expr(modify->onConflictSet, facts);
+	inspect_expr(modify->onConflictWhere, facts);
+	inspect_expr(modify->exclRelTlist, facts);
+	inspect_expr(modify->mergeActionLists, facts);
+	inspect_expr(DBPERF_MERGE_JOIN_CONDITIONS(modify), facts);
+}
+
+/* Looks for constants in the expressions that only scans have. */
+static void
+inspect_scan(Plan *plan, PlanFacts *facts)
+{
+	switch (nodeTag(plan))
+	{
+		case T_SampleScan:
+			inspect_expr(((SampleScan *) plan)->tablesample, facts);
+			break;
+		case T_IndexScan:
+			inspect_expr(((IndexScan *) plan)->indexqualorig, facts);
+			inspect_expr(((IndexScan *) plan)->indexorderbyorig, facts);
+			break;
+		case T_IndexOnlyScan:
+			inspect_expr(((IndexOnlyScan *) plan)->indexqual, facts);
+			inspect_expr(((IndexOnlyScan *) plan)->recheckqual, facts);
+			inspect_expr(((IndexOnlyScan *) plan)->indexorderby, facts);
+			inspect_expr(((IndexOnlyScan *) plan)->indextlist, facts);
+			break;
+		case T_BitmapIndexScan:
+			inspect_expr(((BitmapIndexScan *) plan)->indexqualorig, facts);
+			break;
+		case T_BitmapHeapScan:
+			inspect_expr(((BitmapHeapScan *) plan)->bitmapqualorig, facts);
+			break;
+		case T_TidScan:
+			inspect_expr(((TidScan *) plan)->tidquals, facts);
+			break;
+		case T_TidRangeScan:
+			inspect_expr(((TidRangeScan *) plan)->tidrangequals, facts);
+			break;
+		case T_FunctionScan:
+			inspect_expr(((FunctionScan *) plan)->functions, facts);
+			break;
+		case T_ValuesScan:
+			inspect_expr(((ValuesScan *) plan)->values_lists, facts);
+			break;
+		case T_TableFuncScan:
+			inspect_expr(((TableFuncScan *) plan)->tablefunc, facts);
+			break;
+		case T_ForeignScan:
+			inspect_expr(((ForeignScan *) plan)->fdw_exprs, facts);
+			inspect_expr(((ForeignScan *) plan)->fdw_scan_tlist, facts);
+			inspect_expr(((ForeignScan *) plan)->fdw_recheck_quals, facts);
+			break;
+		case T_CustomScan:
+			inspect_expr(((CustomScan *) plan)->custom_exprs, facts);
+			inspect_expr(((CustomScan *) plan)->custom_scan_tlist, facts);
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * Looks for constants in all expressions of one node.  Run-time pruning steps
+ * and fields that hold nothing but Vars (nestParams) are left out: the former
+ * repeat constants of the quals, and EXPLAIN prints neither.
+ */
+static void
+inspect_exprs(Plan *plan, PlanFacts *facts)
+{
+	inspect_expr(plan->targetlist, facts);
+	inspect_expr(plan->qual, facts);
+
+	switch (nodeTag(plan))
+	{
+		case T_Result:
+			inspect_expr(((Result *) plan)->resconstantqual, facts);
+			break;
+		case T_ModifyTable:
+			inspect_modify((ModifyTable *) plan, facts);
+			break;
+		case T_NestLoop:
+			inspect_expr(((Join *) plan)->joinqual, facts);
+			break;
+		case T_MergeJoin:
+			inspect_expr(((Join *) plan)->joinqual, facts);
+			inspect_expr(((MergeJoin *) plan)->mergeclauses, facts);
+			break;
+		case T_HashJoin:
+			inspect_expr(((Join *) plan)->joinqual, facts);
+			inspect_expr(((HashJoin *) plan)->hashclauses, facts);
+			inspect_expr(((HashJoin *) plan)->hashkeys, facts);
+			break;
+		case T_Hash:
+			inspect_expr(((Hash *) plan)->hashkeys, facts);
+			break;
+		case T_Memoize:
+			inspect_expr(((Memoize *) plan)->param_exprs, facts);
+			break;
+		case T_WindowAgg:
+			inspect_expr(((WindowAgg *) plan)->startOffset, facts);
+			inspect_expr(((WindowAgg *) plan)->endOffset, facts);
+			inspect_expr(((WindowAgg *) plan)->runCondition, facts);
+			inspect_expr(((WindowAgg *) plan)->runConditionOrig, facts);
+			break;
+		case T_Limit:
+			inspect_expr(((Limit *) plan)->limitOffset, facts);
+			inspect_expr(((Limit *) plan)->limitCount, facts);
+			break;
+		default:
+			inspect_scan(plan, facts);
+			break;
+	}
+}
+
+/* ---- structure ---- */
+
+/* Adds some numbers to the hash; their order counts. */
+static void
+hash_words(InspectState *state, const uint32 *words, int n)
+{
+	state->hash =
+		hash_bytes_extended((const unsigned char *) words, n * (int) sizeof(uint32), state->hash);
+}
+
+/* Adds what a range table entry stands for to the hash. */
+static void
+hash_rti(InspectState *state, Index rti)
+{
+	uint32 words[2] = {0, 0};
+
+	if (rti > 0 && rti <= (Index) list_length(state->stmt->rtable))
+	{
+		RangeTblEntry *rte = rt_fetch(rti, state->stmt->rtable);
+
+		words[0] = (uint32) rte->rtekind;
+		words[1] = (uint32) rte->relid;
+	}
+	hash_words(state, words, lengthof(words));
+}
+
+/* Adds each relation of a pushed-down join or of a custom scan to the hash. */
+static void
+hash_relids(InspectState *state, Bitmapset *relids)
+{
+	int rti = -1;
+
+	while ((rti = bms_next_member(relids, rti)) >= 0)
+		hash_rti(state, (Index) rti);
+}
+
+/* Adds a ModifyTable's command and target relations to the hash. */
+static void
+hash_modify(InspectState *state, ModifyTable *modify)
+{
+	uint32	  words[2];
+	ListCell *lc;
+
+	words[0] = (uint32) modify->operation;
+	words[1] = (uint32) modify->onConflictAction;
+	hash_words(state, words, lengthof(words));
+	foreach (lc, modify->resultRelations)
+		hash_rti(state, (Index) lfirst_int(lc));
+}
+
+/* Adds an Agg's strategy, and those of its further passes, to the hash. */
+static void
+hash_agg(InspectState *state, Agg *agg)
+{
+	uint32	  words[2];
+	ListCell *lc;
+
+	words[0] = (uint32) agg->aggstrategy;
+	words[1] = (uint32) agg->aggsplit;
+	hash_words(state, words, lengthof(words));
+	foreach (lc, agg->chain)
+		hash_agg(state, lfirst_node(Agg, lc));
+}
+
+/* Adds the functions that a FunctionScan calls to the hash. */
+static void
+hash_functions(InspectState *state, FunctionScan *scan)
+{
+	ListCell *lc;
+
+	foreach (lc, scan->functions)
+	{
+		Node  *expr = lfirst_node(RangeTblFunction, lc)->funcexpr;
+		uint32 function = 0;
+
+		if (expr != NULL && IsA(expr, FuncExpr))
+			function = (uint32) ((FuncExpr *) expr)->funcid;
+		hash_words(state, &function, 1);
+	}
+}
+
+/* Adds what distinguishes a node from others of its type to the hash. */
+static void
+hash_details(InspectState *state, Plan *plan)
+{
+	uint32 words[2] = {0, 0};
+
+	switch (nodeTag(plan))
+	{
+		case T_NestLoop:
+		case T_MergeJoin:
+		case T_HashJoin:
+			words[0] = (uint32) ((Join *) plan)->jointype;
+			break;
+		case T_Agg:
+			hash_agg(state, (Agg *) plan);
+			return;
+		case T_SetOp:
+			words[0] = (uint32) ((SetOp *) plan)->cmd;
+			words[1] = (uint32) ((SetOp *) plan)->strategy;
+			break;
+		case T_ModifyTable:
+			hash_modify(state, (ModifyTable *) plan);
+			return;
+		case T_FunctionScan:
+			hash_functions(state, (FunctionScan *) plan);
+			return;
+		case T_CteScan:
+			words[0] = (uint32) ((CteScan *) plan)->ctePlanId;
+			break;
+		case T_ForeignScan:
+			words[0] = (uint32) ((ForeignScan *) plan)->operation;
+			hash_relids(state, ((ForeignScan *) plan)->fs_relids);
+			break;
+		case T_CustomScan:
+			hash_relids(state, ((CustomScan *) plan)->custom_relids);
+			break;
+		default:
+			return;
+	}
+	hash_words(state, words, lengthof(words));
+}
+
+/*
+ * PlanVisitor: counts a node, hashes it and looks at its expressions, then
+ * does the same for its children.  The depth is part of what is hashed: with
+ * it the order of the nodes determines the tree.
+ */
+static void
+inspect_node(Plan *plan, void *context)
+{
+	InspectState *state = (InspectState *) context;
+	ScanDirection dir;
+	uint32		  words[5];
+
+	check_stack_depth();
+
+	state->facts->nodes++;
+	words[0] = (uint32) nodeTag(plan);
+	words[1] = state->depth;
+	words[2] = plan->parallel_aware ? 1 : 0;
+	words[3] = (uint32) scanned_index(plan, &dir);
+	words[4] = (uint32) dir;
+	hash_words(state, words, lengthof(words));
+	if (scanned_rti(plan) > 0)
+		hash_rti(state, scanned_rti(plan));
+	hash_details(state, plan);
+	inspect_exprs(plan, state->facts);
+
+	state->depth++;
+	visit_children(plan, inspect_node, state);
+	state->depth--;
+}
+
+/*
+ * Walks a finished plan, subplans included, and fills *facts.  A statement
+ * without a plan (a utility command) has no nodes, but a plan_id.
+ *
+ * Needs neither a transaction nor catalogs, and allocates nothing.  Raises an
+ * error if the plan or an expression is nested too deeply for the stack, or
+ * if another module's node holds an expression that the server cannot walk.
+ */
+void
+dbperf_plan_inspect(PlannedStmt *stmt, PlanFacts *facts)
+{
+	InspectState state;
+	uint32		 index = 0;
+	ListCell	*lc;
+
+	memset(facts, 0, sizeof(*facts));
+	state.stmt = stmt;
+	state.facts = facts;
+	state.hash = (uint64) stmt->commandType;
+	state.depth = 0;
+
+	if (stmt->planTree != NULL)
+		inspect_node(stmt->planTree, &state);
+	foreach (lc, stmt->subplans)
+	{
+		/* A subplan's place is its name; the planner leaves holes. */
+		hash_words(&state, &index, 1);
+		if (lfirst(lc) != NULL)
+			inspect_node((Plan *) lfirst(lc), &state);
+		index++;
+	}
+	facts->plan_id = state.hash != 0 ? state.hash : 1;
+}
+
+/* ---- outline ---- */
+
+/* Returns how EXPLAIN calls a join's type, between "Hash" and "Join". */
+static const char *
+join_type_name(JoinType jointype)
+{
+	if (DBPERF_IS_RIGHT_ANTI_JOIN(jointype))
+		return " Right Anti";
+	if (DBPERF_IS_RIGHT_SEMI_JOIN(jointype))
+		return " Right Semi";
+	switch (jointype)
+	{
+		case JOIN_LEFT:
+			return " Left";
+		case JOIN_FULL:
+			return " Full";
+		case JOIN_RIGHT:
+			return " Right";
+		case JOIN_SEMI:
+			return " Semi";
+		case JOIN_ANTI:
+			return " Anti";
+		default:
+			return "";
+	}
+}
+
+/* EXPLAIN's names of the nodes whose name depends on their type alone. */
+static const struct
+{
+	NodeTag		tag;
+	const char *name;
+} node_names[] = {{T_Result, "Result"},
+				  {T_ProjectSet, "ProjectSet"},
+				  {T_Append, "Append"},
+				  {T_MergeAppend, "Merge Append"},
+				  {T_RecursiveUnion, "Recursive Union"},
+				  {T_BitmapAnd, "BitmapAnd"},
+				  {T_BitmapOr, "BitmapOr"},
+				  {T_SeqScan, "Seq Scan"},
+				  {T_SampleScan, "Sample Scan"},
+				  {T_IndexScan, "Index Scan"},
+				  {T_IndexOnlyScan, "Index Only Scan"},
+				  {T_BitmapIndexScan, "Bitmap Index Scan"},
+				  {T_BitmapHeapScan, "Bitmap Heap Scan"},
+				  {T_TidScan, "Tid Scan"},
+				  {T_TidRangeScan, "Tid Range Scan"},
+				  {T_SubqueryScan, "Subquery Scan"},
+				  {T_FunctionScan, "Function Scan"},
+				  {T_ValuesScan, "Values Scan"},
+				  {T_TableFuncScan, "Table Function Scan"},
+				  {T_CteScan, "CTE Scan"},
+				  {T_NamedTuplestoreScan, "Named Tuplestore Scan"},
+				  {T_WorkTableScan, "WorkTable Scan"},
+				  {T_NestLoop, "Nested Loop"},
+				  {T_MergeJoin, "Merge"},
+				  {T_HashJoin, "Hash"},
+				  {T_Gather, "Gather"},
+				  {T_GatherMerge, "Gather Merge"},
+				  {T_Material, "Materialize"},
+				  {T_Memoize, "Memoize"},
+				  {T_Sort, "Sort"},
+				  {T_IncrementalSort, "Incremental Sort"},
+				  {T_Group, "Group"},
+				  {T_WindowAgg, "WindowAgg"},
+				  {T_Unique, "Unique"},
+				  {T_LockRows, "LockRows"},
+				  {T_Limit, "Limit"},
+				  {T_Hash, "Hash"}};
+
+/* Returns a node's name out of the table. */
+static const char *
+plain_name(Plan *plan)
+{
+	for (int i = 0; i < (int) lengthof(node_names); i++)
+	{
+		if (node_names[i].tag == nodeTag(plan))
+			return node_names[i].name;
+	}
+	return "???";
+}
+
+/* Returns EXPLAIN's name of what a ModifyTable or a foreign scan does. */
+static const char *
+command_name(CmdType operation)
+{
+	switch (operation)
+	{
+		case CMD_INSERT:
+			return "Insert";
+		case CMD_UPDATE:
+			return "Update";
+		case CMD_DELETE:
+			return "Delete";
+		case CMD_MERGE:
+			return "Merge";
+		default:
+			return "Scan";
+	}
+}
+
+/* Appends EXPLAIN's name of an Agg. */
+static void
+append_agg_name(StringInfo out, Agg *agg)
+{
+	static const char *const names[] = {[AGG_PLAIN] = "Aggregate",
+										[AGG_SORTED] = "GroupAggregate",
+										[AGG_HASHED] = "HashAggregate",
+										[AGG_MIXED] = "MixedAggregate"};
+
+	if (DO_AGGSPLIT_SKIPFINAL(agg->aggsplit))
+		appendStringInfoString(out, "Partial ");
+	else if (DO_AGGSPLIT_COMBINE(agg->aggsplit))
+		appendStringInfoString(out, "Finalize ");
+
+	appendStringInfoString(out, names[agg->aggstrategy]);
+}
+
+/* Appends a join's name: inner nested loops do not say that they join. */
+static void
+append_join_name(StringInfo out, Join *join)
+{
+	appendStringInfoString(out, plain_name(&join->plan));
+	if (!IsA(join, NestLoop) || join->jointype != JOIN_INNER)
+		appendStringInfo(out, "%s Join", join_type_name(join->jointype));
+}
+
+/* Appends a node's name as EXPLAIN writes it, up to what it works on. */
+static void
+append_node_name(StringInfo out, Plan *plan)
+{
+	if (plan->parallel_aware)
+		appendStringInfoString(out, "Parallel ");
+	switch (nodeTag(plan))
+	{
+		case T_NestLoop:
+		case T_MergeJoin:
+		case T_HashJoin:
+			append_join_name(out, (Join *) plan);
+			break;
+		case T_Agg:
+			append_agg_name(out, (Agg *) plan);
+			break;
+		case T_SetOp:
+			appendStringInfoString(out, ((SetOp *) plan)->strategy == SETOP_HASHED ? "HashSetOp"
+																				   : "SetOp");
+			break;
+		case T_ModifyTable:
+			appendStringInfoString(out, command_name(((ModifyTable *) plan)->operation));
+			break;
+		case T_ForeignScan:
+			appendStringInfo(out, "Foreign %s", command_name(((ForeignScan *) plan)->operation));
+			break;
+		case T_CustomScan:
+			appendStringInfo(out, "Custom Scan (%s)", ((CustomScan *) plan)->methods->CustomName);
+			break;
+		default:
+			appendStringInfoString(out, plain_name(plan));
+			break;
+	}
+}
+
+/* Appends " on relation alias" for a range table entry, if it has a name. */
+static void
+append_target(StringInfo out, PlannedStmt *stmt, Index rti)
+{
+	RangeTblEntry *rte;
+	const char	  *alias;
+	char		  *name = NULL;
+
+	if (rti == 0 || rti > (Index) list_length(stmt->rtable))
+		return;
+	rte = rt_fetch(rti, stmt->rtable);
+	alias = rte->eref != NULL ? rte->eref->aliasname : NULL;
+	if (rte->rtekind == RTE_RELATION)
+		name = get_rel_name(rte->relid);
+	if (name != NULL)
+		appendStringInfo(out, " on %s", quote_identifier(name));
+	else if (alias != NULL)
+		appendStringInfoString(out, " on");
+	if (alias != NULL && (name == NULL || strcmp(name, alias) != 0))
+		appendStringInfo(out, " %s", quote_identifier(alias));
+}
+
+/* Appends what a node works on: its index and its relation. */
+static void
+append_node_objects(StringInfo out, PlannedStmt *stmt, Plan *plan)
+{
+	ScanDirection dir;
+	Oid			  indexid = scanned_index(plan, &dir);
+	const char	 *index = OidIsValid(indexid) ? get_rel_name(indexid) : NULL;
+
+	if (ScanDirectionIsBackward(dir))
+		appendStringInfoString(out, " Backward");
+	if (IsA(plan, BitmapIndexScan))
+	{
+		/* Its relation stands in the Bitmap Heap Scan above it. */
+		if (index != NULL)
+			appendStringInfo(out, " on %s", quote_identifier(index));
+		return;
+	}
+	if (index != NULL)
+		appendStringInfo(out, " using %s", quote_identifier(index));
+	if (IsA(plan, ModifyTable))
+		append_target(out, stmt, ((ModifyTable *) plan)->nominalRelation);
+	else
+		append_target(out, stmt, scanned_rti(plan));
+}
+
+/*
+ * Ends a line that starts at offset "start" of the output.  A line that does
+ * not fit is taken back; from then on nothing is written but the mark that
+ * the outline is cut.
+ */
+static void
+outline_end_line(OutlineState *state, int start)
+{
+	StringInfo out = state->out;
+	int		   limit = state->start + dbperf_max_plan_length - (int) strlen(OUTLINE_END);
+
+	appendStringInfoChar(out, '\n');
+	if (++state->lines <= OUTLINE_MAX_LINES && out->len <= limit)
+		return;
+
+	state->full = true;
+	out->len = start;
+	out->data[start] = '\0';
+	if (start <= limit)
+		appendStringInfoString(out, OUTLINE_END);
+}
+
+/* PlanVisitor: writes the line of a node and then those of its children. */
+static void
+outline_node(Plan *plan, void *context)
+{
+	OutlineState *state = (OutlineState *) context;
+	int			  start = state->out->len;
+
+	check_stack_depth();
+
+	if (state->full)
+		return;
+	if (state->level > 0)
+	{
+		appendStringInfoSpaces(state->out, 6 * state->level - 4);
+		appendStringInfoString(state->out, "->  ");
+	}
+	append_node_name(state->out, plan);
+	append_node_objects(state->out, state->stmt, plan);
+	outline_end_line(state, start);
+
+	state->level++;
+	visit_children(plan, outline_node, state);
+	state->level--;
+}
+
+/*
+ * Appends an outline of a plan's structure to *out: node names, relations and
+ * indexes, indented as EXPLAIN does, no expressions; then each subplan under
+ * the number that EXPLAIN gives it.  Cut after OUTLINE_MAX_LINES lines or
+ * dbperf.max_plan_length bytes; a last line of three dots says so.
+ *
+ * Reads the catalogs for names, so the caller must be in a transaction that
+ * has not failed; allocates in the current memory context.  Raises an error
+ * if the plan is nested too deeply for the stack.
+ */
+void
+dbperf_plan_structure(PlannedStmt *stmt, StringInfo out)
+{
+	OutlineState state;
+	ListCell	*lc;
+	int			 number = 0;
+
+	memset(&state, 0, sizeof(state));
+	state.stmt = stmt;
+	state.out = out;
+	state.start = out->len;
+
+	if (stmt->planTree != NULL)
+		outline_node(stmt->planTree, &state);
+	foreach (lc, stmt->subplans)
+	{
+		int start = out->len;
+
+		number++;
+		if (lfirst(lc) == NULL || state.full)
+			continue;
+		appendStringInfo(out, "SubPlan %d", number);
+		outline_end_line(&state, start);
+		state.level = 1;
+		outline_node((Plan *) lfirst(lc), &state);
+	}
+}
