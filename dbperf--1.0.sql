@@ -1,0 +1,302 @@
+/* dbperf--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION dbperf CASCADE" to load this file. \quit
+
+-- Everybody may look; each object says below what exactly is shown to whom.
+REVOKE ALL ON SCHEMA dbperf FROM PUBLIC;
+GRANT USAGE ON SCHEMA dbperf TO PUBLIC;
+COMMENT ON SCHEMA dbperf IS
+'slow queries, plan findings, index advice, maintenance, caching and pooling in the server';
+
+--
+-- monitor: slow statements
+--
+
+CREATE FUNCTION dbperf.slow_queries(
+    first_id bigint DEFAULT 1,
+    last_id bigint DEFAULT 9223372036854775807,
+    OUT id bigint,
+    OUT started_at timestamptz,
+    OUT duration_ms float8,
+    OUT pre_execution_ms float8,
+    OUT planning_ms float8,
+    OUT database_name name,
+    OUT user_name name,
+    OUT application_name text,
+    OUT client_addr inet,
+    OUT pid int,
+    OUT queryid bigint,
+    OUT plan_id bigint,
+    OUT level int,
+    OUT parent_queryid bigint,
+    OUT command text,
+    OUT query text,
+    OUT query_length int,
+    OUT parameters text[],
+    OUT plan text,
+    OUT rows bigint,
+    OUT shared_blks_hit bigint,
+    OUT shared_blks_read bigint,
+    OUT shared_blks_dirtied bigint,
+    OUT shared_blks_written bigint,
+    OUT local_blks_hit bigint,
+    OUT local_blks_read bigint,
+    OUT local_blks_dirtied bigint,
+    OUT local_blks_written bigint,
+    OUT temp_blks_read bigint,
+    OUT temp_blks_written bigint,
+    OUT blk_read_ms float8,
+    OUT blk_write_ms float8,
+    OUT wal_records bigint,
+    OUT wal_bytes bigint,
+    OUT jit_ms float8,
+    OUT cpu_ms float8,
+    OUT waits jsonb,
+    OUT blocked_by int[],
+    OUT sqlstate text,
+    OUT tags jsonb
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_slow_queries'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.slow_queries(bigint, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.slow_queries(bigint, bigint) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.slow_queries(bigint, bigint) IS
+'the rows of the view slow_queries with ids in this range';
+
+CREATE VIEW dbperf.slow_queries AS
+    SELECT * FROM dbperf.slow_queries();
+REVOKE ALL ON dbperf.slow_queries FROM PUBLIC;
+GRANT SELECT ON dbperf.slow_queries TO PUBLIC;
+COMMENT ON VIEW dbperf.slow_queries IS
+'statements that took longer than dbperf.slow_query_min_duration, newest first; what other roles sent is shown to members of pg_read_all_stats only';
+
+CREATE FUNCTION dbperf.slow_queries_reset()
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_slow_queries_reset'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.slow_queries_reset() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.slow_queries_reset() IS
+'removes all records from slow_queries; ids and the counts of monitor_status go on';
+
+CREATE TABLE dbperf.slow_query_history (
+    ring_start timestamptz NOT NULL,
+    LIKE dbperf.slow_queries,
+    lost bigint,
+    recorded_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (ring_start, id)
+);
+REVOKE ALL ON dbperf.slow_query_history FROM PUBLIC;
+GRANT SELECT ON dbperf.slow_query_history TO pg_read_all_stats;
+SELECT pg_catalog.pg_extension_config_dump('dbperf.slow_query_history', '');
+COMMENT ON TABLE dbperf.slow_query_history IS
+'records of slow_queries of all databases, kept for dbperf.slow_query_history_retention; filled in dbperf.database only';
+
+--
+-- monitor: latencies
+--
+
+CREATE FUNCTION dbperf.query_latency(
+    OUT queryid bigint,
+    OUT database_name name,
+    OUT user_name name,
+    OUT toplevel bool,
+    OUT calls bigint,
+    OUT errors bigint,
+    OUT total_ms float8,
+    OUT mean_ms float8,
+    OUT min_ms float8,
+    OUT p50_ms float8,
+    OUT p90_ms float8,
+    OUT p95_ms float8,
+    OUT p99_ms float8,
+    OUT max_ms float8,
+    OUT period text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_query_latency'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.query_latency() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.query_latency() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.query_latency() IS
+'calls, errors and latency percentiles of every query, for the lifetime and the last two windows';
+
+CREATE VIEW dbperf.query_latency AS
+    SELECT * FROM dbperf.query_latency();
+REVOKE ALL ON dbperf.query_latency FROM PUBLIC;
+GRANT SELECT ON dbperf.query_latency TO PUBLIC;
+COMMENT ON VIEW dbperf.query_latency IS
+'calls, errors and latency percentiles of every query, for the lifetime and the last two windows; the row without a database is the sum of queries that had to make room';
+
+CREATE FUNCTION dbperf.latency_percentile(queryid bigint, fraction float8)
+RETURNS float8
+AS 'MODULE_PATHNAME', 'dbperf_latency_percentile_of_query'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.latency_percentile(bigint, float8) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.latency_percentile(bigint, float8) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.latency_percentile(bigint, float8) IS
+'milliseconds that this fraction (0 to 1) of a query''s executions in the current database did not exceed; null for a query that is not known to the caller';
+
+CREATE FUNCTION dbperf.workload_percentile(
+    fraction float8,
+    database_name name DEFAULT pg_catalog.current_database(),
+    period text DEFAULT 'lifetime'
+)
+RETURNS float8
+AS 'MODULE_PATHNAME', 'dbperf_workload_percentile'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.workload_percentile(float8, name, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.workload_percentile(float8, name, text) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.workload_percentile(float8, name, text) IS
+'milliseconds that this fraction (0 to 1) of all statements which clients sent to a database did not exceed';
+
+CREATE FUNCTION dbperf.query_latency_reset(
+    queryid bigint DEFAULT NULL,
+    database_name name DEFAULT NULL
+)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'dbperf_query_latency_reset'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.query_latency_reset(bigint, name) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.query_latency_reset(bigint, name) IS
+'forgets latencies and samples of one query or all (null), in one database or all (null); returns how many histograms were removed';
+
+--
+-- monitor: samples
+--
+
+CREATE FUNCTION dbperf.query_samples(
+    OUT queryid bigint,
+    OUT database_name name,
+    OUT user_name name,
+    OUT toplevel bool,
+    OUT taken_at timestamptz,
+    OUT query text,
+    OUT query_length int,
+    OUT parameter_types oid[],
+    OUT parameters text[],
+    OUT search_path oid[]
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_query_samples'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.query_samples() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.query_samples() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.query_samples() IS
+'the first execution of every query; oids are those of the query''s own database';
+
+CREATE VIEW dbperf.query_samples AS
+    SELECT s.queryid, s.database_name, s.user_name, s.toplevel, s.taken_at,
+           s.query, s.query_length,
+           -- elsewhere the oids may mean other types
+           CASE WHEN s.database_name = pg_catalog.current_database()
+                THEN s.parameter_types::pg_catalog.regtype[]
+           END AS parameter_types,
+           s.parameters, s.search_path
+      FROM dbperf.query_samples() AS s;
+REVOKE ALL ON dbperf.query_samples FROM PUBLIC;
+GRANT SELECT ON dbperf.query_samples TO PUBLIC;
+COMMENT ON VIEW dbperf.query_samples IS
+'the first execution of every query: its text as it was sent, its parameters and the schemas of its search_path; what other roles sent is shown to members of pg_read_all_stats only';
+
+--
+-- monitor: statements that run now
+--
+
+CREATE FUNCTION dbperf.running_statements(
+    OUT pid int,
+    OUT started_at timestamptz,
+    OUT queryid bigint,
+    OUT plan text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_running_statements'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.running_statements() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.running_statements() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.running_statements() IS
+'what dbperf knows of the statements that run now; see the view running_queries';
+
+CREATE FUNCTION dbperf.mask_query(query text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'dbperf_mask_query_text'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.mask_query(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.mask_query(text) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.mask_query(text) IS
+'the statement without passwords, and without literals if dbperf.redact says so';
+
+CREATE VIEW dbperf.running_queries AS
+    SELECT a.pid,
+           COALESCE(r.started_at, a.query_start) AS started_at,
+           extract(epoch FROM pg_catalog.clock_timestamp() -
+                   COALESCE(r.started_at, a.query_start))::float8 * 1000::float8 AS elapsed_ms,
+           COALESCE(r.queryid, a.query_id) AS queryid,
+           dbperf.mask_query(a.query) AS query,
+           r.plan,
+           a.wait_event_type || ':' || a.wait_event AS waits,
+           -- this looks at all locks, so ask only about those that wait for one
+           CASE WHEN a.wait_event_type = 'Lock'
+                THEN pg_catalog.pg_blocking_pids(a.pid)
+           END AS blocked_by,
+           a.datname AS database_name,
+           a.usename AS user_name,
+           a.application_name
+      FROM pg_catalog.pg_stat_activity AS a
+           LEFT JOIN dbperf.running_statements() AS r ON r.pid = a.pid
+           -- the state of other roles' sessions is not always shown
+     WHERE r.pid IS NOT NULL
+        OR (a.backend_type = 'client backend' AND
+            a.state IN ('active', 'fastpath function call'));
+REVOKE ALL ON dbperf.running_queries FROM PUBLIC;
+GRANT SELECT ON dbperf.running_queries TO PUBLIC;
+COMMENT ON VIEW dbperf.running_queries IS
+'statements that run now, this one included, with the plan of expensive ones; what other roles sent is shown to members of pg_read_all_stats only';
+
+--
+-- monitor: how it is doing
+--
+
+CREATE FUNCTION dbperf.monitor_status(
+    OUT statements bigint,
+    OUT records_written bigint,
+    OUT records_overwritten bigint,
+    OUT dropped_busy bigint,
+    OUT dropped_too_large bigint,
+    OUT dropped_memory bigint,
+    OUT skipped_flood bigint,
+    OUT degraded_memory bigint,
+    OUT degraded_error bigint,
+    OUT degraded_parallel bigint,
+    OUT torn_reads bigint,
+    OUT ring_bytes bigint,
+    OUT ring_bytes_used bigint,
+    OUT ring_entries bigint,
+    OUT next_id bigint,
+    OUT ring_start timestamptz,
+    OUT oldest_record timestamptz,
+    OUT queries_tracked bigint,
+    OUT queries_evicted bigint,
+    OUT samples_refused bigint,
+    OUT history_state text,
+    OUT history_state_since timestamptz,
+    OUT history_rows_written bigint,
+    OUT history_records_lost bigint,
+    OUT history_last_id bigint,
+    OUT history_bytes bigint
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_monitor_status'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 1;
+REVOKE ALL ON FUNCTION dbperf.monitor_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.monitor_status() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.monitor_status() IS
+'what became of the statements over the threshold: statements = records_written + dropped + skipped';
+
+CREATE VIEW dbperf.monitor_status AS
+    SELECT * FROM dbperf.monitor_status();
+REVOKE ALL ON dbperf.monitor_status FROM PUBLIC;
+GRANT SELECT ON dbperf.monitor_status TO PUBLIC;
+COMMENT ON VIEW dbperf.monitor_status IS
+'what became of the statements over the threshold, how full the ring is, and how the history''s writer does';
