@@ -358,7 +358,7 @@ dbperf_top_check(void)
 	DbperfStatement *top = dbperf_exec.top;
 
 	if (top->desc != NULL && (top->running || top->starting) &&
-		top->message != GetCurrentStatementStartTimestamp())
+		dbperf_exec.run_message != GetCurrentStatementStartTimestamp())
 		dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK);
 }
 
@@ -409,6 +409,7 @@ start_top(DbperfStatement *top, QueryDesc *queryDesc, int eflags)
 	statement_of_query(top, queryDesc, dbperf_exec.wanted_top, 0);
 	dbperf_exec.num_open++;
 	NOTIFY(top, start, top);
+	dbperf_exec.run_message = top->message;
 	top->starting = true;
 	dbperf_exec.running = top;
 	dbperf_exec.level = 1;
@@ -548,6 +549,7 @@ run_top(DbperfStatement *top, DBPERF_RUN_PARAMS)
 {
 	int level = dbperf_exec.level;
 
+	dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
 	part_begin(top);
 	call_ExecutorRun(DBPERF_RUN_ARGS);
 	part_end(top, level);
@@ -625,6 +627,7 @@ finish_statement(DbperfStatement *stmt, QueryDesc *queryDesc)
 	{
 		int level = dbperf_exec.level;
 
+		dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
 		part_begin(stmt);
 		call_ExecutorFinish(queryDesc);
 		part_end(stmt, level);

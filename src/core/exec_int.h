@@ -47,8 +47,9 @@ typedef struct ExecState
 	double			  ask_cost;
 	pg_atomic_uint32 *ask_flag;
 
-	TimestampTz					 told_message; /* the client's message whose error was told */
-	int							 num_modules;
+	TimestampTz run_message;  /* the client's message in which top last started or ran */
+	TimestampTz told_message; /* the client's message whose error was told */
+	int			num_modules;
 	const DbperfStatementModule *modules[MAX_MODULES];
 } ExecState;
 
