@@ -12,6 +12,7 @@
 #include "jit/jit.h"
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
 #include "commands/explain_state.h"
 #endif
 

@@ -50,8 +50,8 @@ error_reported(const ErrorData *edata)
 {
 	if (edata->elevel >= FATAL)
 		statements_fatal(edata->sqlerrcode);
-	else if (dbperf_top_runs())
-		dbperf_top_failed(edata->sqlerrcode);
+	if (dbperf_top_runs())
+		dbperf_top_failed(edata->sqlerrcode, true);
 	if (edata->elevel != ERROR || dbperf_exec.told_message == GetCurrentStatementStartTimestamp())
 		return;
 	for (int i = 0; i < dbperf_exec.num_modules; i++)
@@ -64,8 +64,8 @@ dbperf_emit_log(ErrorData *edata)
 {
 	static bool in_hook = false;
 
-	if (edata->elevel >= ERROR && !in_hook && dbperf_exec.follow >= FOLLOW_TOP &&
-		dbperf_statements_suspended == 0 && MyBackendType == B_BACKEND)
+	if (edata->elevel >= ERROR && edata->elevel < PANIC && !in_hook &&
+		dbperf_exec.follow >= FOLLOW_TOP && MyBackendType == B_BACKEND)
 	{
 		in_hook = true;
 		error_reported(edata);
@@ -82,6 +82,8 @@ dbperf_emit_log(ErrorData *edata)
 static pg_noinline void
 xact_ends(XactEvent event)
 {
+	if (event == XACT_EVENT_ABORT)
+		dbperf_pending_aborted();
 	if (event != XACT_EVENT_PRE_COMMIT)
 		dbperf_statements_close(InvalidSubTransactionId);
 	for (int i = 0; i < dbperf_exec.num_modules; i++)
@@ -99,7 +101,8 @@ exec_hooks_xact(XactEvent event, void *arg)
 	}
 	else if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
 	{
-		if (unlikely(dbperf_exec.num_open > 0 || dbperf_xact_pending))
+		if (unlikely(dbperf_exec.num_open > 0 || dbperf_exec.pending != NULL ||
+					 dbperf_xact_pending))
 			xact_ends(event);
 	}
 }
@@ -109,7 +112,12 @@ exec_hooks_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionI
 				   void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		/* one that is inside of ExecutorStart may have caught the error itself */
+		if (!dbperf_exec.starting)
+			dbperf_exec.pending = NULL;
 		dbperf_statements_close(mySubid);
+	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
 		if (dbperf_exec.top->subid == mySubid)

@@ -15,16 +15,18 @@
  * EXECUTE and DECLARE CURSOR only carry another statement: they do not raise
  * the level, and the query in them stands for them.
  *
- * Errors.  Nested statements, utility statements and the planner run inside
- * PG_TRY: whoever called them may catch the error and go on.  A query that a
- * client has sent does not: an error in it goes to PostgresMain, which
- * reports it and aborts the (sub)transaction, and two sigsetjmp for each
- * statement would cost a quarter of all that we do.  There is one such
- * statement at a time, "top".  It is told of its error by the hook that sees
- * the report, while everything that it points to is still there.  Should that
- * hook not be called (log_min_messages above ERROR), it is closed by the abort
- * of its transaction; and if only a subtransaction was aborted, by the next
- * message of the client: top cannot be running then.  See exec_errors.c.
+ * Errors.  Whatever may be called by somebody who catches errors runs inside
+ * PG_TRY: nested statements, cursors, utility commands, the planner.  A query
+ * that a client has sent does not, when it starts and first runs: an error in
+ * it goes to PostgresMain, which reports it and aborts the (sub)transaction,
+ * and two sigsetjmp for each statement would cost a quarter of all that we do.
+ * There is one such statement at a time: "pending" from its ExecutorStart on,
+ * and "top" from its ExecutorRun on.  It is told of its error by the hook that
+ * sees the report, while everything that it points to is still there.  Should
+ * that hook not be called (log_min_messages above ERROR), it is closed by the
+ * abort of its transaction; and if only a subtransaction was aborted, by the
+ * next message of the client, for then it cannot be running.  What it points to
+ * is gone in these cases.  See exec_errors.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,7 +50,6 @@
 			(stmt)->wanted &= ~(1U << n_);                                                         \
 	}
 
-int			   dbperf_statements_suspended = 0;
 bool		   dbperf_xact_pending = false;
 DbperfActivity dbperf_activity = {NULL, NULL, NULL};
 
@@ -221,6 +222,7 @@ part_begin(DbperfStatement *stmt)
 {
 	stmt->outer = dbperf_exec.running;
 	stmt->running = true;
+	stmt->measured = true;
 	dbperf_exec.running = stmt;
 	dbperf_exec.level = stmt->level + 1;
 	if (stmt->level == 0)
@@ -282,39 +284,43 @@ dbperf_statement_failed(DbperfStatement *stmt, DbperfStage stage, int level, int
 }
 
 /*
- * Whether the client's own query has been started and did not run yet, or is
- * inside ExecutorStart, Run or Finish, as far as is known.
+ * Whether the client's own query is inside of ExecutorStart or its first
+ * ExecutorRun, or between them, in this very message.
  */
 bool
 dbperf_top_runs(void)
 {
-	DbperfStatement *top = dbperf_exec.top;
-
-	return (top->desc != NULL && (top->running || top->starting)) ||
-		   (dbperf_exec.pending != NULL &&
-			dbperf_exec.pending_message == GetCurrentStatementStartTimestamp());
+	if (dbperf_exec.pending != NULL)
+		return dbperf_exec.pending_message == GetCurrentStatementStartTimestamp();
+	return dbperf_exec.top->desc != NULL && dbperf_exec.top->running;
 }
 
 /*
- * An error, or something unknown, has ended the client's own query.
+ * An error has ended the client's own query, or it is known to have ended
+ * somehow.  alive says whether what it points to is still there.
  */
 void
-dbperf_top_failed(int sqlstate)
+dbperf_top_failed(int sqlstate, bool alive)
 {
 	DbperfStatement *top = dbperf_exec.top;
+	DbperfStage		 stage = STAGE_RUN;
 
 	dbperf_exec.carrier = NULL;
-	if (top->desc == NULL)
+	if (dbperf_exec.pending != NULL)
 	{
 		/* nobody knows of it yet */
+		stage = STAGE_START;
 		statement_begin(top, dbperf_exec.pending,
-						(uint64) dbperf_exec.pending->plannedstmt->queryId,
+						alive ? (uint64) dbperf_exec.pending->plannedstmt->queryId : 0,
 						dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
-		top->starting = true;
 		dbperf_exec.num_open++;
+		dbperf_exec.pending = NULL;
 	}
-	dbperf_exec.pending = NULL;
-	dbperf_statement_failed(top, top->starting ? STAGE_START : STAGE_RUN, 0, sqlstate);
+	dbperf_exec.starting = false;
+	top->outer = NULL;
+	if (!alive)
+		dbperf_statement_of_text(top, NULL, -1, 0, NULL);
+	dbperf_statement_failed(top, stage, 0, sqlstate);
 	statement_close(top);
 }
 
@@ -334,11 +340,10 @@ dbperf_statements_close(SubTransactionId from)
 {
 	DbperfStatement *top = dbperf_exec.top;
 
-	dbperf_exec.pending = NULL;
 	if (top != &no_statement && top->desc != NULL && top->subid >= from)
 	{
-		if (top->running || top->starting)
-			dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK);
+		if (top->running)
+			dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK, false);
 		else
 		{
 			statement_abandoned(top);
@@ -349,17 +354,35 @@ dbperf_statements_close(SubTransactionId from)
 }
 
 /*
- * Closes the client's own query if it is said to run although the client has
- * sent another message since: its error was never seen.
+ * The transaction is aborted, and with it a query that was started and did not
+ * run.
+ */
+void
+dbperf_pending_aborted(void)
+{
+	if (dbperf_exec.pending == NULL)
+		return;
+	if (dbperf_exec.starting)
+	{
+		dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK, false);
+		dbperf_exec.level = 0;
+	}
+	dbperf_exec.pending = NULL;
+}
+
+/*
+ * Closes the client's own query if it is said to start or run although the
+ * client has sent another message since: its error was never seen.
  */
 void
 dbperf_top_check(void)
 {
 	DbperfStatement *top = dbperf_exec.top;
+	TimestampTz		 message = GetCurrentStatementStartTimestamp();
 
-	if (top->desc != NULL && (top->running || top->starting) &&
-		dbperf_exec.run_message != GetCurrentStatementStartTimestamp())
-		dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK);
+	if ((dbperf_exec.starting && dbperf_exec.pending_message != message) ||
+		(top->desc != NULL && top->running && dbperf_exec.run_message != message))
+		dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK, false);
 }
 
 static inline void
@@ -381,6 +404,7 @@ start_in_try(DbperfStatement *stmt, int eflags)
 
 	statement_open(stmt);
 	NOTIFY(stmt, start, stmt);
+	stmt->starting = true;
 	dbperf_exec.running = stmt;
 	dbperf_exec.level = stmt->level + 1;
 	PG_TRY();
@@ -394,31 +418,11 @@ start_in_try(DbperfStatement *stmt, int eflags)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	stmt->starting = false;
 	dbperf_exec.running = stmt->outer;
 	dbperf_exec.level = level;
 	if (stmt->notify_started)
 		NOTIFY(stmt, started, stmt);
-}
-
-/*
- * ExecutorStart of the client's own query, if a module asked to hear of it.
- */
-static void
-start_top(DbperfStatement *top, QueryDesc *queryDesc, int eflags)
-{
-	statement_of_query(top, queryDesc, dbperf_exec.wanted_top, 0);
-	dbperf_exec.num_open++;
-	NOTIFY(top, start, top);
-	dbperf_exec.run_message = top->message;
-	top->starting = true;
-	dbperf_exec.running = top;
-	dbperf_exec.level = 1;
-	call_ExecutorStart(queryDesc, eflags);
-	dbperf_exec.running = top->outer;
-	dbperf_exec.level = 0;
-	top->starting = false;
-	if (top->notify_started)
-		NOTIFY(top, started, top);
 }
 
 /*
@@ -451,23 +455,25 @@ start_other(QueryDesc *queryDesc, int eflags)
 	if (wanted != 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
 		stmt = dbperf_statement_make(wanted);
 	if (stmt == NULL)
+	{
 		call_ExecutorStart(queryDesc, eflags);
-	else if (dbperf_exec.top == &no_statement && level == 0 && MyBackendType == B_BACKEND)
-	{
-		/* the first query of this session: from now on it is top */
-		dbperf_exec.top = stmt;
-		start_top(stmt, queryDesc, eflags);
+		return;
 	}
-	else if (dbperf_exec.top->desc == NULL && level == 0 && MyBackendType == B_BACKEND)
+	if (dbperf_exec.top == &no_statement && MyBackendType == B_BACKEND)
 	{
-		dbperf_statement_free(stmt);
-		start_top(dbperf_exec.top, queryDesc, eflags);
+		/* from now on this session takes the short way where it can */
+		DbperfStatement *top = dbperf_statement_new();
+
+		if (top != NULL)
+		{
+			top->desc = NULL;
+			top->running = false;
+			dbperf_exec.top = top;
+			dbperf_statement_follow_update();
+		}
 	}
-	else
-	{
-		statement_of_query(stmt, queryDesc, wanted, level);
-		start_in_try(stmt, eflags);
-	}
+	statement_of_query(stmt, queryDesc, wanted, level);
+	start_in_try(stmt, eflags);
 }
 
 /*
@@ -477,15 +483,18 @@ start_other(QueryDesc *queryDesc, int eflags)
 static void
 dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	if (likely(dbperf_exec.top->desc == NULL && dbperf_exec.level == 0 &&
-			   dbperf_exec.wanted_top != 0 && dbperf_exec.carrier == NULL &&
+	if (likely(dbperf_exec.num_open == 0 && dbperf_exec.level == 0 &&
+			   dbperf_exec.wanted_pending != 0 && dbperf_exec.carrier == NULL &&
 			   queryDesc->plannedstmt->planTree->total_cost < dbperf_exec.ask_cost &&
-			   pg_atomic_read_u32(dbperf_exec.ask_flag) == 0 && ActivePortal != NULL &&
-			   dbperf_statements_suspended == 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0))
+			   pg_atomic_read_u32(dbperf_exec.ask_flag) == 0 && ActivePortal != NULL))
 	{
 		dbperf_exec.pending = queryDesc;
 		dbperf_exec.pending_message = GetCurrentStatementStartTimestamp();
+		dbperf_exec.starting = true;
+		dbperf_exec.level = 1;
 		call_ExecutorStart(queryDesc, eflags);
+		dbperf_exec.level = 0;
+		dbperf_exec.starting = false;
 	}
 	else if (dbperf_exec.follow == FOLLOW_NONE)
 		call_ExecutorStart(queryDesc, eflags);
@@ -528,12 +537,12 @@ run_in_try(DbperfStatement *stmt, DBPERF_RUN_PARAMS)
 }
 
 /*
- * ExecutorRun of what may be a statement other than the client's own query.
+ * ExecutorRun in all cases but the usual one.
  */
 static pg_noinline void
 run_other(DBPERF_RUN_PARAMS)
 {
-	DbperfStatement *stmt = statement_find(queryDesc);
+	DbperfStatement *stmt = dbperf_exec.num_open > 0 ? statement_find(queryDesc) : NULL;
 
 	if (stmt != NULL)
 		run_in_try(stmt, DBPERF_RUN_ARGS);
@@ -542,19 +551,16 @@ run_other(DBPERF_RUN_PARAMS)
 }
 
 /*
- * ExecutorRun of the client's own query.
+ * The client's own query runs for the first time, and nobody has heard of it
+ * yet.
  */
 static inline void
-run_top(DbperfStatement *top, DBPERF_RUN_PARAMS)
+pending_begin(DbperfStatement *top, QueryDesc *queryDesc)
 {
-	int level = dbperf_exec.level;
-
-	dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
-	part_begin(top);
-	call_ExecutorRun(DBPERF_RUN_ARGS);
-	part_end(top, level);
-	NOTIFY_COMPLETE(top, ran, top, count);
-	part_told(top);
+	dbperf_exec.pending = NULL;
+	dbperf_exec.num_open++;
+	statement_begin(top, queryDesc, (uint64) queryDesc->plannedstmt->queryId,
+					dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
 }
 
 static void
@@ -562,20 +568,23 @@ dbperf_ExecutorRun(DBPERF_RUN_PARAMS)
 {
 	DbperfStatement *top = dbperf_exec.top;
 
-	if (likely(dbperf_exec.pending == queryDesc))
+	if (unlikely(dbperf_exec.pending != queryDesc))
 	{
-		dbperf_exec.pending = NULL;
-		dbperf_exec.num_open++;
-		statement_begin(top, queryDesc, (uint64) queryDesc->plannedstmt->queryId,
-						dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
-		run_top(top, DBPERF_RUN_ARGS);
-	}
-	else if (dbperf_exec.num_open == 0)
-		call_ExecutorRun(DBPERF_RUN_ARGS);
-	else if (top->desc == queryDesc)
-		run_top(top, DBPERF_RUN_ARGS);
-	else
 		run_other(DBPERF_RUN_ARGS);
+		return;
+	}
+
+	pending_begin(top, queryDesc);
+	dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
+	part_begin(top);
+	call_ExecutorRun(DBPERF_RUN_ARGS);
+
+	/* whoever has caught an error of it after all has gone on with it */
+	if (unlikely(top->desc != queryDesc))
+		return;
+	part_end(top, 0);
+	NOTIFY_COMPLETE(top, ran, top, count);
+	part_told(top);
 }
 
 static inline void
@@ -623,17 +632,7 @@ finish_statement(DbperfStatement *stmt, QueryDesc *queryDesc)
 		call_ExecutorFinish(queryDesc);
 		return;
 	}
-	if (stmt == dbperf_exec.top)
-	{
-		int level = dbperf_exec.level;
-
-		dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
-		part_begin(stmt);
-		call_ExecutorFinish(queryDesc);
-		part_end(stmt, level);
-	}
-	else
-		finish_in_try(stmt);
+	finish_in_try(stmt);
 	NOTIFY_COMPLETE(stmt, finished, stmt);
 	part_told(stmt);
 }
@@ -651,21 +650,24 @@ dbperf_ExecutorFinish(QueryDesc *queryDesc)
  * Closes a statement that is not complete, if there is one.
  */
 static pg_noinline void
-end_statement(DbperfStatement *stmt)
+end_statement(QueryDesc *queryDesc)
 {
-	if (stmt == NULL)
-		return;
-	NOTIFY(stmt, end, stmt);
-	statement_close(stmt);
+	DbperfStatement *stmt = statement_find(queryDesc);
+
+	if (dbperf_exec.pending == queryDesc)
+		dbperf_exec.pending = NULL;
+	if (stmt != NULL)
+	{
+		NOTIFY(stmt, end, stmt);
+		statement_close(stmt);
+	}
 }
 
 static void
 dbperf_ExecutorEnd(QueryDesc *queryDesc)
 {
-	if (unlikely(dbperf_exec.num_open > 0))
-		end_statement(statement_find(queryDesc));
-	else if (unlikely(dbperf_exec.pending == queryDesc))
-		dbperf_exec.pending = NULL;
+	if (unlikely(dbperf_exec.num_open > 0 || dbperf_exec.pending != NULL))
+		end_statement(queryDesc);
 	if (prev_ExecutorEnd)
 		prev_ExecutorEnd(queryDesc);
 	else
@@ -688,6 +690,24 @@ dbperf_statement_register(const DbperfStatementModule *module, Size *data_offset
 }
 
 /*
+ * From here to dbperf_statements_resume() dbperf itself executes something
+ * that nobody should hear of.
+ */
+void
+dbperf_statements_suspend(void)
+{
+	dbperf_exec.suspended++;
+	dbperf_statement_follow_update();
+}
+
+void
+dbperf_statements_resume(void)
+{
+	dbperf_exec.suspended--;
+	dbperf_statement_follow_update();
+}
+
+/*
  * Works out anew which statements are followed.
  */
 void
@@ -695,7 +715,8 @@ dbperf_statement_follow_update(void)
 {
 	dbperf_exec.follow = FOLLOW_NONE;
 	dbperf_exec.wanted_top = dbperf_exec.wanted_nested = 0;
-	for (int i = 0; i < dbperf_exec.num_modules && dbperf_enabled; i++)
+	for (int i = 0; i < dbperf_exec.num_modules && dbperf_enabled && dbperf_exec.suspended == 0;
+		 i++)
 	{
 		dbperf_exec.follow = Max(dbperf_exec.follow, follow_levels[i]);
 		if (follow_levels[i] >= FOLLOW_TOP)
@@ -703,6 +724,7 @@ dbperf_statement_follow_update(void)
 		if (follow_levels[i] > FOLLOW_TOP)
 			dbperf_exec.wanted_nested |= 1U << i;
 	}
+	dbperf_exec.wanted_pending = dbperf_exec.top != &no_statement ? dbperf_exec.wanted_top : 0;
 }
 
 /*

@@ -67,6 +67,7 @@ typedef struct DbperfStatement
 	bool controls_xact;	 /* BEGIN, COMMIT, SAVEPOINT and the like */
 	bool notify_started; /* set by a start callback that wants to hear of it */
 	bool notify_run;	 /* the same for the parts after the first */
+	bool measured;		 /* the two below are set */
 
 	/* pgBufferUsage and pgWalUsage when the part that runs now began */
 	BufferUsage buffers_start;
@@ -126,9 +127,6 @@ typedef struct DbperfStatementModule
 	void (*xact)(XactEvent event);
 } DbperfStatementModule;
 
-/* > 0 while dbperf itself executes something that nobody should hear of. */
-extern int dbperf_statements_suspended;
-
 /* A module waits for the end of the transaction. */
 extern bool dbperf_xact_pending;
 
@@ -151,6 +149,8 @@ extern void dbperf_exec_hooks_init(void);
 extern int	dbperf_statement_register(const DbperfStatementModule *module, Size *data_offset);
 extern void dbperf_statement_follow(int module, int level);
 extern void dbperf_statement_ask(int module, double cost, pg_atomic_uint32 *flag);
+extern void dbperf_statements_suspend(void);
+extern void dbperf_statements_resume(void);
 extern void dbperf_statement_describe(DbperfStatement *stmt);
 extern int	dbperf_statement_level(void);
 extern DbperfStatement *dbperf_running_statement(void);

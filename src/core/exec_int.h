@@ -21,12 +21,13 @@ DBPERF_PRIVATE_BEGIN
 /* Which statement runs now, and who wants to hear of the next. */
 typedef struct ExecState
 {
-	int				 level;			/* how deep statements are nested: the level of the next */
-	int				 follow;		/* the highest level that a module wants, or FOLLOW_NONE */
-	uint32			 wanted_top;	/* which modules want statements of clients, */
-	uint32			 wanted_nested; /* and which those below */
-	DbperfStatement *running;		/* the statement that runs now, or NULL */
-	DbperfStatement *carrier;		/* EXECUTE or DECLARE whose query is to start, or NULL */
+	int				 level;			 /* how deep statements are nested: the level of the next */
+	int				 follow;		 /* the highest level that a module wants, or FOLLOW_NONE */
+	uint32			 wanted_top;	 /* which modules want statements of clients, */
+	uint32			 wanted_nested;	 /* and which those below */
+	uint32			 wanted_pending; /* as wanted_top, but 0 until there is a top */
+	DbperfStatement *running;		 /* the statement that runs now, or NULL */
+	DbperfStatement *carrier;		 /* EXECUTE or DECLARE whose query is to start, or NULL */
 
 	/*
 	 * The client's own query, see exec_hooks.c: always the same statement,
@@ -42,6 +43,7 @@ typedef struct ExecState
 	 */
 	QueryDesc  *pending;
 	TimestampTz pending_message;
+	bool		starting; /* inside its ExecutorStart: level is 1 meanwhile */
 
 	/* what the modules asked for, see dbperf_statement_ask() */
 	double			  ask_cost;
@@ -49,6 +51,7 @@ typedef struct ExecState
 
 	TimestampTz run_message;  /* the client's message in which top last started or ran */
 	TimestampTz told_message; /* the client's message whose error was told */
+	int			suspended;	  /* > 0: nothing is followed */
 	int			num_modules;
 	const DbperfStatementModule *modules[MAX_MODULES];
 } ExecState;
@@ -73,7 +76,8 @@ extern void dbperf_statement_of_text(DbperfStatement *stmt, const char *source, 
 extern void
 dbperf_statement_failed(DbperfStatement *stmt, DbperfStage stage, int level, int sqlstate);
 extern void dbperf_top_check(void);
-extern void dbperf_top_failed(int sqlstate);
+extern void dbperf_top_failed(int sqlstate, bool alive);
+extern void dbperf_pending_aborted(void);
 extern bool dbperf_top_runs(void);
 extern void dbperf_statements_close(SubTransactionId from);
 
@@ -90,7 +94,7 @@ extern void dbperf_utility_hooks_init(void);
 static inline uint32
 modules_wanting(int level)
 {
-	if (level > dbperf_exec.follow || IsParallelWorker() || dbperf_statements_suspended > 0)
+	if (level > dbperf_exec.follow || IsParallelWorker())
 		return 0;
 	return level == 0 ? dbperf_exec.wanted_top : dbperf_exec.wanted_nested;
 }
@@ -119,6 +123,7 @@ statement_begin(DbperfStatement *stmt, QueryDesc *desc, uint64 queryid, Timestam
 	stmt->controls_xact = false;
 	stmt->notify_started = false;
 	stmt->notify_run = false;
+	stmt->measured = false;
 }
 
 DBPERF_PRIVATE_END

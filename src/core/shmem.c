@@ -38,6 +38,8 @@ shmem_request(void)
 	for (int i = 0; i < num_areas; i++)
 	{
 		RequestAddinShmemSpace(CACHELINEALIGN(areas[i].size()));
+		if (areas[i].extra != NULL)
+			RequestAddinShmemSpace(areas[i].extra());
 		if (areas[i].tranche != NULL)
 			RequestNamedLWLockTranche(areas[i].tranche, areas[i].num_locks);
 	}

@@ -119,6 +119,7 @@ utility_begin(PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext
 	if (stmt->level == 0)
 		dbperf_activity_begin();
 	stmt->running = true;
+	stmt->measured = true;
 	stmt->buffers_start = pgBufferUsage;
 	stmt->wal_start = pgWalUsage;
 	stmt->clock_ns = dbperf_now_ns();
@@ -210,9 +211,6 @@ dbperf_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnly
 		{
 			bool superseded = stmt->superseded;
 
-			/* a client's own query inside of it, by FETCH or EXECUTE */
-			if (level == 0 && dbperf_top_runs())
-				dbperf_top_failed(geterrcode());
 			dbperf_exec.running = stmt->outer;
 			dbperf_exec.level = level;
 			if (!superseded)

@@ -8,10 +8,11 @@
  * any of that can raise an error.  So it is done inside an internal
  * subtransaction, which is rolled back when something goes wrong.
  *
- * Interrupts are held meanwhile: a cancel that arrives here must neither be
- * swallowed with an error of ours, nor end a statement that has done its work
- * already.  It stays pending and is acted on right after.  What runs here is
- * bounded by the limits on texts, plans and parameters.
+ * Interrupts are not held: a task may wait for the lock of a catalog, and its
+ * session must stay one that can be cancelled.  But a cancel that arrives here
+ * must not be swallowed either, so it is asked for again when the task has been
+ * rolled back; a statement that has done its work already is over before that
+ * is seen.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,47 +49,48 @@ guard_has_memory(void)
  * Undoes what a failed task did.  Called in PG_CATCH; returns what went wrong.
  */
 static GuardResult
-guard_undo(MemoryContext context, ResourceOwner owner, uint32 holdoff)
+guard_undo(MemoryContext context, ResourceOwner owner)
 {
-	GuardResult result = GUARD_ERROR;
+	int sqlstate = geterrcode();
 
-	if (geterrcode() == ERRCODE_OUT_OF_MEMORY)
-		result = GUARD_NO_MEMORY;
 	MemoryContextSwitchTo(context);
 	FlushErrorState();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	/* the error has set it to zero */
-	InterruptHoldoffCount = holdoff;
-	return result;
+	if (sqlstate == ERRCODE_QUERY_CANCELED)
+	{
+		QueryCancelPending = true;
+		InterruptPending = true;
+	}
+	return sqlstate == ERRCODE_OUT_OF_MEMORY ? GUARD_NO_MEMORY : GUARD_ERROR;
 }
 
 /*
  * Runs task(arg) in a memory context of its own, whose content lasts until
- * dbperf_guard_reset().  Never raises an error.  GUARD_IMPOSSIBLE means that
- * the task was not run: in parallel mode, and at the end of a transaction,
- * there are no subtransactions.
+ * dbperf_guard_reset().  GUARD_IMPOSSIBLE means that the task was not run: in
+ * parallel mode, and at the end of a transaction, there are no
+ * subtransactions.  Raises no error but what another module's callback may
+ * raise at the start of a subtransaction.
  */
 GuardResult
 dbperf_guarded(void (*task)(void *arg), void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	uint32		  holdoff;
-	GuardResult volatile result = GUARD_OK;
+	MemoryContext		 context = CurrentMemoryContext;
+	ResourceOwner		 owner = CurrentResourceOwner;
+	volatile bool		 begun = false;
+	volatile GuardResult result = GUARD_OK;
 
 	if (!IsTransactionState() || IsInParallelMode() || CritSectionCount > 0)
 		return GUARD_IMPOSSIBLE;
 	if (!guard_has_memory())
 		return GUARD_NO_MEMORY;
 
-	HOLD_INTERRUPTS();
-	holdoff = InterruptHoldoffCount;
-	dbperf_statements_suspended++;
-	BeginInternalSubTransaction(NULL);
+	dbperf_statements_suspend();
 	PG_TRY();
 	{
+		BeginInternalSubTransaction(NULL);
+		begun = true;
 		if (guard_context == NULL)
 			guard_context = AllocSetContextCreate(TopMemoryContext, "dbperf statement record",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -100,11 +102,15 @@ dbperf_guarded(void (*task)(void *arg), void *arg)
 	}
 	PG_CATCH();
 	{
-		result = guard_undo(context, owner, holdoff);
+		if (!begun)
+		{
+			dbperf_statements_resume();
+			PG_RE_THROW();
+		}
+		result = guard_undo(context, owner);
 	}
 	PG_END_TRY();
-	dbperf_statements_suspended--;
-	RESUME_INTERRUPTS();
+	dbperf_statements_resume();
 	return result;
 }
 

@@ -165,6 +165,7 @@ dbperf_sample_read(int n, LatencyKey *key)
 	uint64		 generation = pg_atomic_read_u64(&slot->generation);
 	LWLock		*lock;
 	SampleHead	*copy = NULL;
+	bool		 no_memory = false;
 
 	if (generation == GENERATION_FREE || generation == GENERATION_BUSY)
 		return NULL;
@@ -180,9 +181,16 @@ dbperf_sample_read(int n, LatencyKey *key)
 		SampleHead *head = dsa_get_address(sample_area, slot->sample);
 		Size		size = sizeof(SampleHead) + head->query_len + head->params_len;
 
-		copy = palloc(size);
-		memcpy(copy, head, size);
+		copy = palloc_extended(size, MCXT_ALLOC_NO_OOM);
+		if (copy != NULL)
+			memcpy(copy, head, size);
+		else
+			no_memory = true;
 	}
 	LWLockRelease(lock);
+
+	/* an error under the lock would find it still held when it is reported */
+	if (no_memory)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	return copy;
 }

@@ -47,7 +47,7 @@ dbperf_track_usage(DbperfStatement *stmt)
 		memset(&tracked->wal, 0, sizeof(tracked->wal));
 		tracked->has_usage = true;
 	}
-	if (tracked->usage_added)
+	if (tracked->usage_added || !stmt->measured)
 		return;
 	BufferUsageAccumDiff(&tracked->buffers, &pgBufferUsage, &stmt->buffers_start);
 	WalUsageAccumDiff(&tracked->wal, &pgWalUsage, &stmt->wal_start);
@@ -184,7 +184,8 @@ track_pre_execution(DbperfStatement *stmt, TrackedStatement *tracked, int64 now)
 {
 	if (!tracked->has_pre)
 	{
-		tracked->pre_ns = dbperf_pre_execution_ns(stmt->message, now);
+		if (MyBackendType == B_BACKEND)
+			tracked->pre_ns = dbperf_pre_execution_ns(stmt->message, now);
 		tracked->has_pre = true;
 	}
 }

@@ -115,8 +115,8 @@ dbperf_wall_offset_ns(int64 now)
  * How long it took from the arrival of the client's message until now, or from
  * the end of the statement before it in the same message.  In the extended
  * protocol every message is a beginning, so the time of Parse is added if
- * this is the query that was parsed last.  Unknown (RECORD_UNKNOWN) outside of
- * client sessions: nobody says there when a statement arrived.
+ * this is the query that was parsed last.  Only for client sessions: elsewhere
+ * nobody says when a statement arrived.
  */
 static inline int64
 dbperf_pre_execution_ns(TimestampTz message, int64 now)
@@ -124,8 +124,6 @@ dbperf_pre_execution_ns(TimestampTz message, int64 now)
 	int64 start = message * INT64CONST(1000) - dbperf_wall_offset_ns(now);
 	int64 ns = now - Max(start, dbperf_clock.top_end_ns);
 
-	if (unlikely(MyBackendType != B_BACKEND))
-		return RECORD_UNKNOWN;
 	if (unlikely(dbperf_clock.parsed_ns != 0))
 		ns += dbperf_parsed_extra(message);
 	return Max(ns, 0);
