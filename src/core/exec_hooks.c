@@ -250,16 +250,33 @@ part_end(DbperfStatement *stmt, int level)
 }
 
 /*
+ * Only what modifies data has something to do in ExecutorFinish: AFTER
+ * triggers, foreign keys among them.
+ */
+static inline bool
+has_finish(QueryDesc *queryDesc)
+{
+	return queryDesc->operation != CMD_SELECT || queryDesc->plannedstmt->hasModifyingCTE;
+}
+
+/*
  * The modules have heard of the end of a part.
  */
 static inline void
 part_told(DbperfStatement *stmt)
 {
-	if (stmt->level == 0)
-		dbperf_activity_end();
 	if (likely(stmt->wanted == 0))
+	{
+		if (stmt->level == 0)
+			dbperf_activity_end();
 		statement_close(stmt);
-	else if (stmt->subid == InvalidSubTransactionId)
+		return;
+	}
+
+	/* what modifies data goes on with ExecutorFinish, a cursor with a pause */
+	if (stmt->level == 0 && !has_finish(stmt->desc))
+		dbperf_activity_end();
+	if (stmt->subid == InvalidSubTransactionId)
 		stmt->subid = GetCurrentSubTransactionId();
 }
 
@@ -620,14 +637,12 @@ finish_in_try(DbperfStatement *stmt)
 }
 
 /*
- * Only what modifies data has something to do in ExecutorFinish: AFTER
- * triggers, foreign keys among them.
+ * ExecutorFinish of what may be an open statement.
  */
 static pg_noinline void
 finish_statement(DbperfStatement *stmt, QueryDesc *queryDesc)
 {
-	if (stmt == NULL ||
-		(queryDesc->operation == CMD_SELECT && !queryDesc->plannedstmt->hasModifyingCTE))
+	if (stmt == NULL || !has_finish(queryDesc))
 	{
 		call_ExecutorFinish(queryDesc);
 		return;

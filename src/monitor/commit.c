@@ -108,8 +108,21 @@ dbperf_commit_failed(int sqlstate)
 }
 
 /*
- * A transaction without COMMIT has ended; it took long if PRE_COMMIT, which
- * comes after the deferred triggers, or what follows it did.
+ * When a transaction without COMMIT began to end: with the end of its statement,
+ * since deferred triggers fire before PRE_COMMIT.
+ */
+static int64
+implicit_start(void)
+{
+	int64 now = dbperf_now_ns();
+	int64 message =
+		GetCurrentStatementStartTimestamp() * INT64CONST(1000) - dbperf_wall_offset_ns(now);
+
+	return dbperf_clock.top_end_ns >= message ? dbperf_clock.top_end_ns : now;
+}
+
+/*
+ * A transaction without COMMIT has ended.
  */
 static void
 implicit_commit(void)
@@ -141,7 +154,7 @@ dbperf_commit_xact(XactEvent event)
 			if (!pending.active && dbperf_enabled && dbperf_track != TRACK_NONE &&
 				dbperf_min_duration_ns > 0 && MyBackendType == B_BACKEND)
 			{
-				implicit_started_ns = dbperf_now_ns();
+				implicit_started_ns = implicit_start();
 				dbperf_xact_pending = true;
 			}
 			break;

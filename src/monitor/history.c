@@ -97,7 +97,7 @@ dbperf_history_init(void)
 		.entry = "dbperf_writer_main",
 		.start = BgWorkerStart_RecoveryFinished,
 		.database = true,
-		.restart = 60,
+		.restart = 5,
 	};
 
 	dbperf_history_status_init();

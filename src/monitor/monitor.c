@@ -150,10 +150,11 @@ define_recording_settings(void)
 }
 
 /*
- * How much memory is used, and what the workers do.
+ * How much shared memory is used.  Such settings can only be defined while the
+ * server starts.
  */
 static void
-define_storage_settings(void)
+define_memory_settings(void)
 {
 	DefineCustomIntVariable("dbperf.slow_query_ring_size",
 							"Shared memory for the texts of slow statements.", NULL,
@@ -165,6 +166,14 @@ define_storage_settings(void)
 	DefineCustomIntVariable("dbperf.max_queries", "How many queries have a latency histogram.",
 							"Each takes about 5.5 kB of shared memory.", &dbperf_max_queries, 5000,
 							100, 1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+}
+
+/*
+ * What the workers do.
+ */
+static void
+define_worker_settings(void)
+{
 	DefineCustomIntVariable("dbperf.latency_window", "Length of the window of current latencies.",
 							NULL, &dbperf_latency_window, 300, 0, 86400, PGC_SIGHUP, GUC_UNIT_S,
 							check_window, NULL, NULL);
@@ -190,10 +199,11 @@ void
 dbperf_monitor_init(void)
 {
 	define_recording_settings();
-	define_storage_settings();
+	define_worker_settings();
 
 	if (!process_shared_preload_libraries_in_progress)
 		return;
+	define_memory_settings();
 	dbperf_latency_init();
 	dbperf_record_init();
 	dbperf_backend_slot_init();
