@@ -30,7 +30,6 @@ _PG_init(void)
 	dbperf_settings_init();
 	if (preloaded)
 	{
-		EnableQueryId();
 		dbperf_shmem_init();
 		dbperf_db_guard_init();
 		dbperf_exec_hooks_init();

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "core/core.h"
 #include "core/exec_int.h"
+#include "utils/memutils.h"
 
 static emit_log_hook_type prev_emit_log = NULL;
 
@@ -126,12 +127,34 @@ exec_hooks_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionI
 	}
 }
 
-/* Installs the hook and the callbacks. */
+/*
+ * Registers the callbacks for the ends of transactions, at the first statement
+ * that is followed: a session in which nothing is followed is spared them.
+ * Returns false without memory for that.
+ */
+bool
+dbperf_exec_callbacks(void)
+{
+	static bool registered = false;
+	void	   *room;
+
+	if (registered)
+		return true;
+	/* registering would raise an error; so ask for more than that needs first */
+	room = MemoryContextAllocExtended(TopMemoryContext, 16 * 1024, MCXT_ALLOC_NO_OOM);
+	if (room == NULL)
+		return false;
+	pfree(room);
+	RegisterXactCallback(exec_hooks_xact, NULL);
+	RegisterSubXactCallback(exec_hooks_subxact, NULL);
+	registered = true;
+	return true;
+}
+
+/* Installs the hook. */
 void
 dbperf_exec_errors_init(void)
 {
 	prev_emit_log = emit_log_hook;
 	emit_log_hook = dbperf_emit_log;
-	RegisterXactCallback(exec_hooks_xact, NULL);
-	RegisterSubXactCallback(exec_hooks_subxact, NULL);
 }

@@ -64,8 +64,6 @@ ExecState dbperf_exec = {
 	.ask_flag = &no_flag,
 };
 
-static int	  follow_levels[MAX_MODULES];
-static double ask_costs[MAX_MODULES];
 
 static ExecutorStart_hook_type	prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type	prev_ExecutorRun = NULL;
@@ -93,7 +91,7 @@ dbperf_running_statement(void)
 DbperfStatement *
 dbperf_statement_make(uint32 wanted)
 {
-	DbperfStatement *stmt = dbperf_statement_new();
+	DbperfStatement *stmt = dbperf_exec_callbacks() ? dbperf_statement_new() : NULL;
 
 	if (stmt == NULL)
 	{
@@ -357,7 +355,7 @@ dbperf_statements_close(SubTransactionId from)
 {
 	DbperfStatement *top = dbperf_exec.top;
 
-	if (top != &no_statement && top->desc != NULL && top->subid >= from)
+	if (dbperf_exec.ready && top->desc != NULL && top->subid >= from)
 	{
 		if (top->running)
 			dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK, false);
@@ -457,6 +455,29 @@ level_of_start(void)
 }
 
 /*
+ * Another portal is bound before the client's own query has run: that becomes
+ * a statement like others.
+ */
+static void
+pending_demote(void)
+{
+	DbperfStatement *stmt;
+
+	if (dbperf_exec.pending == NULL || dbperf_exec.starting)
+		return;
+	stmt = dbperf_statement_make(dbperf_exec.wanted_top);
+	if (stmt != NULL)
+	{
+		statement_begin(stmt, dbperf_exec.pending,
+						(uint64) dbperf_exec.pending->plannedstmt->queryId,
+						dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
+		stmt->subid = GetCurrentSubTransactionId();
+		statement_open(stmt);
+	}
+	dbperf_exec.pending = NULL;
+}
+
+/*
  * ExecutorStart in all cases but the usual one.
  */
 static pg_noinline void
@@ -467,6 +488,7 @@ start_other(QueryDesc *queryDesc, int eflags)
 	DbperfStatement *stmt = NULL;
 
 	dbperf_top_check();
+	pending_demote();
 	level = level_of_start();
 	wanted = modules_wanting(level);
 	if (wanted != 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
@@ -476,7 +498,7 @@ start_other(QueryDesc *queryDesc, int eflags)
 		call_ExecutorStart(queryDesc, eflags);
 		return;
 	}
-	if (dbperf_exec.top == &no_statement && MyBackendType == B_BACKEND)
+	if (!dbperf_exec.ready && MyBackendType == B_BACKEND)
 	{
 		/* from now on this session takes the short way where it can */
 		DbperfStatement *top = dbperf_statement_new();
@@ -486,11 +508,27 @@ start_other(QueryDesc *queryDesc, int eflags)
 			top->desc = NULL;
 			top->running = false;
 			dbperf_exec.top = top;
+			dbperf_exec.ready = true;
 			dbperf_statement_follow_update();
 		}
 	}
 	statement_of_query(stmt, queryDesc, wanted, level);
 	start_in_try(stmt, eflags);
+}
+
+/*
+ * ExecutorStart of the client's own query.
+ */
+static pg_noinline void
+start_pending(QueryDesc *queryDesc, int eflags)
+{
+	dbperf_exec.pending = queryDesc;
+	dbperf_exec.pending_message = GetCurrentStatementStartTimestamp();
+	dbperf_exec.starting = true;
+	dbperf_exec.level = 1;
+	call_ExecutorStart(queryDesc, eflags);
+	dbperf_exec.level = 0;
+	dbperf_exec.starting = false;
 }
 
 /*
@@ -500,21 +538,14 @@ start_other(QueryDesc *queryDesc, int eflags)
 static void
 dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	if (likely(dbperf_exec.num_open == 0 && dbperf_exec.level == 0 &&
-			   dbperf_exec.wanted_pending != 0 && dbperf_exec.carrier == NULL &&
-			   queryDesc->plannedstmt->planTree->total_cost < dbperf_exec.ask_cost &&
-			   pg_atomic_read_u32(dbperf_exec.ask_flag) == 0 && ActivePortal != NULL))
-	{
-		dbperf_exec.pending = queryDesc;
-		dbperf_exec.pending_message = GetCurrentStatementStartTimestamp();
-		dbperf_exec.starting = true;
-		dbperf_exec.level = 1;
+	if (dbperf_exec.follow == FOLLOW_NONE)
 		call_ExecutorStart(queryDesc, eflags);
-		dbperf_exec.level = 0;
-		dbperf_exec.starting = false;
-	}
-	else if (dbperf_exec.follow == FOLLOW_NONE)
-		call_ExecutorStart(queryDesc, eflags);
+	else if (likely(dbperf_exec.num_open == 0 && dbperf_exec.pending == NULL &&
+					dbperf_exec.level == 0 && dbperf_exec.wanted_pending != 0 &&
+					dbperf_exec.carrier == NULL && ActivePortal != NULL &&
+					queryDesc->plannedstmt->planTree->total_cost < dbperf_exec.ask_cost &&
+					pg_atomic_read_u32(dbperf_exec.ask_flag) == 0))
+		start_pending(queryDesc, eflags);
 	else
 		start_other(queryDesc, eflags);
 }
@@ -661,11 +692,20 @@ dbperf_ExecutorFinish(QueryDesc *queryDesc)
 		finish_statement(statement_find(queryDesc), queryDesc);
 }
 
+static inline void
+call_ExecutorEnd(QueryDesc *queryDesc)
+{
+	if (prev_ExecutorEnd)
+		prev_ExecutorEnd(queryDesc);
+	else
+		standard_ExecutorEnd(queryDesc);
+}
+
 /*
- * Closes a statement that is not complete, if there is one.
+ * ExecutorEnd of what may be a statement that is not complete.
  */
 static pg_noinline void
-end_statement(QueryDesc *queryDesc)
+end_other(QueryDesc *queryDesc)
 {
 	DbperfStatement *stmt = statement_find(queryDesc);
 
@@ -676,96 +716,16 @@ end_statement(QueryDesc *queryDesc)
 		NOTIFY(stmt, end, stmt);
 		statement_close(stmt);
 	}
+	call_ExecutorEnd(queryDesc);
 }
 
 static void
 dbperf_ExecutorEnd(QueryDesc *queryDesc)
 {
 	if (unlikely(dbperf_exec.num_open > 0 || dbperf_exec.pending != NULL))
-		end_statement(queryDesc);
-	if (prev_ExecutorEnd)
-		prev_ExecutorEnd(queryDesc);
+		end_other(queryDesc);
 	else
-		standard_ExecutorEnd(queryDesc);
-}
-
-/*
- * Registers a module, which wants nothing yet.  *data_offset is where its own
- * data are in a statement.  Returns its number.
- */
-int
-dbperf_statement_register(const DbperfStatementModule *module, Size *data_offset)
-{
-	if (dbperf_exec.num_modules >= MAX_MODULES)
-		elog(ERROR, "too many statement modules");
-	dbperf_exec.modules[dbperf_exec.num_modules] = module;
-	follow_levels[dbperf_exec.num_modules] = FOLLOW_NONE;
-	*data_offset = dbperf_statement_reserve(module->data_size);
-	return dbperf_exec.num_modules++;
-}
-
-/*
- * From here to dbperf_statements_resume() dbperf itself executes something
- * that nobody should hear of.
- */
-void
-dbperf_statements_suspend(void)
-{
-	dbperf_exec.suspended++;
-	dbperf_statement_follow_update();
-}
-
-void
-dbperf_statements_resume(void)
-{
-	dbperf_exec.suspended--;
-	dbperf_statement_follow_update();
-}
-
-/*
- * Works out anew which statements are followed.
- */
-void
-dbperf_statement_follow_update(void)
-{
-	dbperf_exec.follow = FOLLOW_NONE;
-	dbperf_exec.wanted_top = dbperf_exec.wanted_nested = 0;
-	for (int i = 0; i < dbperf_exec.num_modules && dbperf_enabled && dbperf_exec.suspended == 0;
-		 i++)
-	{
-		dbperf_exec.follow = Max(dbperf_exec.follow, follow_levels[i]);
-		if (follow_levels[i] >= FOLLOW_TOP)
-			dbperf_exec.wanted_top |= 1U << i;
-		if (follow_levels[i] > FOLLOW_TOP)
-			dbperf_exec.wanted_nested |= 1U << i;
-	}
-	dbperf_exec.wanted_pending = dbperf_exec.top != &no_statement ? dbperf_exec.wanted_top : 0;
-}
-
-/*
- * Up to which level a module wants statements: FOLLOW_NONE, FOLLOW_TOP or
- * FOLLOW_ALL.  Statements that are open already stay as they are.
- */
-void
-dbperf_statement_follow(int module, int level)
-{
-	follow_levels[module] = level;
-	dbperf_statement_follow_update();
-}
-
-/*
- * A module wants to hear of a query's start if its plan costs at least this
- * much, and of all of them while *flag is not zero (flag may be NULL).
- */
-void
-dbperf_statement_ask(int module, double cost, pg_atomic_uint32 *flag)
-{
-	ask_costs[module] = cost;
-	if (flag != NULL)
-		dbperf_exec.ask_flag = flag;
-	dbperf_exec.ask_cost = ask_costs[0];
-	for (int i = 1; i < dbperf_exec.num_modules; i++)
-		dbperf_exec.ask_cost = Min(dbperf_exec.ask_cost, ask_costs[i]);
+		call_ExecutorEnd(queryDesc);
 }
 
 /*

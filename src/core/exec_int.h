@@ -51,6 +51,7 @@ typedef struct ExecState
 
 	TimestampTz run_message;  /* the client's message in which top last started or ran */
 	TimestampTz told_message; /* the client's message whose error was told */
+	bool		ready;		  /* top is no placeholder any more */
 	int			suspended;	  /* > 0: nothing is followed */
 	int			num_modules;
 	const DbperfStatementModule *modules[MAX_MODULES];
@@ -83,6 +84,7 @@ extern void dbperf_statements_close(SubTransactionId from);
 
 /* exec_errors.c */
 extern void dbperf_exec_errors_init(void);
+extern bool dbperf_exec_callbacks(void);
 
 /* utility_hooks.c */
 extern void dbperf_utility_hooks_init(void);

@@ -71,7 +71,7 @@ dbperf_planner(Query *parse, const char *query_string, int cursorOptions, ParamL
 
 	dbperf_top_check();
 	wanted = modules_wanting(dbperf_exec.level);
-	stmt = wanted != 0 ? dbperf_statement_new() : NULL;
+	stmt = wanted != 0 ? dbperf_statement_make(wanted) : NULL;
 	if (stmt == NULL)
 		return call_planner(parse, query_string, cursorOptions, boundParams);
 

@@ -1,0 +1,98 @@
+/*-------------------------------------------------------------------------
+ *
+ * modules.c
+ *		Which modules want to hear of which statements.
+ *
+ * What the hooks have to look at for each statement is worked out here
+ * whenever a setting changes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "core/core.h"
+#include "core/exec_int.h"
+
+static int	  follow_levels[MAX_MODULES];
+static double ask_costs[MAX_MODULES];
+
+/*
+ * Registers a module, which wants nothing yet.  *data_offset is where its own
+ * data are in a statement.  Returns its number.
+ */
+int
+dbperf_statement_register(const DbperfStatementModule *module, Size *data_offset)
+{
+	if (dbperf_exec.num_modules >= MAX_MODULES)
+		elog(ERROR, "too many statement modules");
+	dbperf_exec.modules[dbperf_exec.num_modules] = module;
+	follow_levels[dbperf_exec.num_modules] = FOLLOW_NONE;
+	*data_offset = dbperf_statement_reserve(module->data_size);
+	return dbperf_exec.num_modules++;
+}
+
+/*
+ * From here to dbperf_statements_resume() dbperf itself executes something
+ * that nobody should hear of.
+ */
+void
+dbperf_statements_suspend(void)
+{
+	dbperf_exec.suspended++;
+	dbperf_statement_follow_update();
+}
+
+void
+dbperf_statements_resume(void)
+{
+	dbperf_exec.suspended--;
+	dbperf_statement_follow_update();
+}
+
+/*
+ * Works out anew which statements are followed.
+ */
+void
+dbperf_statement_follow_update(void)
+{
+	dbperf_exec.follow = FOLLOW_NONE;
+	dbperf_exec.wanted_top = dbperf_exec.wanted_nested = 0;
+	for (int i = 0; i < dbperf_exec.num_modules && dbperf_enabled && dbperf_exec.suspended == 0;
+		 i++)
+	{
+		dbperf_exec.follow = Max(dbperf_exec.follow, follow_levels[i]);
+		if (follow_levels[i] >= FOLLOW_TOP)
+			dbperf_exec.wanted_top |= 1U << i;
+		if (follow_levels[i] > FOLLOW_TOP)
+			dbperf_exec.wanted_nested |= 1U << i;
+	}
+	if (dbperf_exec.follow >= FOLLOW_TOP)
+		EnableQueryId();
+	dbperf_exec.wanted_pending = dbperf_exec.ready ? dbperf_exec.wanted_top : 0;
+}
+
+/*
+ * Up to which level a module wants statements: FOLLOW_NONE, FOLLOW_TOP or
+ * FOLLOW_ALL.  Statements that are open already stay as they are.
+ */
+void
+dbperf_statement_follow(int module, int level)
+{
+	follow_levels[module] = level;
+	dbperf_statement_follow_update();
+}
+
+/*
+ * A module wants to hear of a query's start if its plan costs at least this
+ * much, and of all of them while *flag is not zero (flag may be NULL).
+ */
+void
+dbperf_statement_ask(int module, double cost, pg_atomic_uint32 *flag)
+{
+	ask_costs[module] = cost;
+	if (flag != NULL)
+		dbperf_exec.ask_flag = flag;
+	dbperf_exec.ask_cost = ask_costs[0];
+	for (int i = 1; i < dbperf_exec.num_modules; i++)
+		dbperf_exec.ask_cost = Min(dbperf_exec.ask_cost, ask_costs[i]);
+}
