@@ -3,11 +3,14 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION dbperf CASCADE" to load this file. \quit
 
+-- A schema made here belongs to the extension: DROP EXTENSION drops it.
+CREATE SCHEMA dbperf;
+
 -- Everybody may look; each object says below what exactly is shown to whom.
 REVOKE ALL ON SCHEMA dbperf FROM PUBLIC;
 GRANT USAGE ON SCHEMA dbperf TO PUBLIC;
 COMMENT ON SCHEMA dbperf IS
-'slow queries, plan findings, index advice, maintenance, caching and pooling in the server';
+'slow statements with parameters, plans and percentiles';
 
 --
 -- monitor: slow statements

@@ -112,7 +112,10 @@ static void
 exec_hooks_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionId parentSubid,
 				   void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB)
+	/* from here on it matters in which subtransaction it was started */
+	if (event == SUBXACT_EVENT_START_SUB)
+		dbperf_pending_demote();
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		/* one that is inside of ExecutorStart may have caught the error itself */
 		if (!dbperf_exec.starting)

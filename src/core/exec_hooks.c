@@ -444,22 +444,24 @@ start_in_try(DbperfStatement *stmt, int eflags)
  * The level of a statement that starts now.  What a client sends runs in a
  * portal; without one a session is at the end of its transaction, where
  * deferred triggers fire: those statements are nested in the COMMIT, whose own
- * hook has been left already.
+ * hook has been left already.  And what a rule adds to a statement is nested in
+ * that.
  */
 static int
-level_of_start(void)
+level_of_start(QueryDesc *queryDesc)
 {
-	if (dbperf_exec.level == 0 && ActivePortal == NULL && MyBackendType == B_BACKEND)
+	if (dbperf_exec.level == 0 && MyBackendType == B_BACKEND &&
+		(ActivePortal == NULL || !queryDesc->plannedstmt->canSetTag))
 		return 1;
 	return dbperf_exec.level;
 }
 
 /*
- * Another portal is bound before the client's own query has run: that becomes
- * a statement like others.
+ * Something else happens before the client's own query has run, like another
+ * portal that is bound: then it becomes a statement like others.
  */
-static void
-pending_demote(void)
+void
+dbperf_pending_demote(void)
 {
 	DbperfStatement *stmt;
 
@@ -488,8 +490,8 @@ start_other(QueryDesc *queryDesc, int eflags)
 	DbperfStatement *stmt = NULL;
 
 	dbperf_top_check();
-	pending_demote();
-	level = level_of_start();
+	dbperf_pending_demote();
+	level = level_of_start(queryDesc);
 	wanted = modules_wanting(level);
 	if (wanted != 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
 		stmt = dbperf_statement_make(wanted);
@@ -543,6 +545,7 @@ dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
 	else if (likely(dbperf_exec.num_open == 0 && dbperf_exec.pending == NULL &&
 					dbperf_exec.level == 0 && dbperf_exec.wanted_pending != 0 &&
 					dbperf_exec.carrier == NULL && ActivePortal != NULL &&
+					queryDesc->plannedstmt->canSetTag &&
 					queryDesc->plannedstmt->planTree->total_cost < dbperf_exec.ask_cost &&
 					pg_atomic_read_u32(dbperf_exec.ask_flag) == 0))
 		start_pending(queryDesc, eflags);

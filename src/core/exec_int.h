@@ -79,6 +79,7 @@ dbperf_statement_failed(DbperfStatement *stmt, DbperfStage stage, int level, int
 extern void dbperf_top_check(void);
 extern void dbperf_top_failed(int sqlstate, bool alive);
 extern void dbperf_pending_aborted(void);
+extern void dbperf_pending_demote(void);
 extern bool dbperf_top_runs(void);
 extern void dbperf_statements_close(SubTransactionId from);
 

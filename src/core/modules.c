@@ -38,6 +38,7 @@ dbperf_statement_register(const DbperfStatementModule *module, Size *data_offset
 void
 dbperf_statements_suspend(void)
 {
+	dbperf_pending_demote();
 	dbperf_exec.suspended++;
 	dbperf_statement_follow_update();
 }

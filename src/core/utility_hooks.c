@@ -106,6 +106,7 @@ utility_begin(PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext
 	DbperfStatement *stmt;
 
 	dbperf_top_check();
+	dbperf_pending_demote();
 	wanted = context == PROCESS_UTILITY_SUBCOMMAND ? 0 : modules_wanting(dbperf_exec.level);
 	stmt = wanted != 0 ? dbperf_statement_make(wanted) : NULL;
 	if (stmt == NULL)

@@ -108,6 +108,20 @@ dbperf_commit_failed(int sqlstate)
 }
 
 /*
+ * Whether an error that comes now, without any text, is that of a transaction
+ * without COMMIT: in the extended protocol it ends with Sync, which belongs to
+ * the message before it.
+ */
+bool
+dbperf_commit_implicit(int64 now)
+{
+	int64 message =
+		GetCurrentStatementStartTimestamp() * INT64CONST(1000) - dbperf_wall_offset_ns(now);
+
+	return dbperf_clock.top_end_ns >= message;
+}
+
+/*
  * When a transaction without COMMIT began to end: with the end of its statement,
  * since deferred triggers fire before PRE_COMMIT.
  */
@@ -115,10 +129,8 @@ static int64
 implicit_start(void)
 {
 	int64 now = dbperf_now_ns();
-	int64 message =
-		GetCurrentStatementStartTimestamp() * INT64CONST(1000) - dbperf_wall_offset_ns(now);
 
-	return dbperf_clock.top_end_ns >= message ? dbperf_clock.top_end_ns : now;
+	return dbperf_commit_implicit(now) ? dbperf_clock.top_end_ns : now;
 }
 
 /*

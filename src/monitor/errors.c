@@ -40,7 +40,8 @@ dbperf_unstarted(int sqlstate)
 	int64  pre_ns;
 	uint64 queryid = 0;
 
-	if (dbperf_backend_slots == NULL || debug_query_string == NULL)
+	if (dbperf_backend_slots == NULL ||
+		(debug_query_string == NULL && !dbperf_commit_implicit(now)))
 		return;
 	if (dbperf_my_slot == NULL)
 		dbperf_track_first();

@@ -111,7 +111,10 @@ put_history(SqlRows *rows)
 		return;
 	}
 	dbperf_rows_string(rows, dbperf_history_state_text(&history));
-	dbperf_rows_value(rows, TimestampTzGetDatum(history.since));
+	if (history.since != 0)
+		dbperf_rows_value(rows, TimestampTzGetDatum(history.since));
+	else
+		dbperf_rows_null(rows);
 	dbperf_rows_count(rows, (int64) history.rows_written);
 	dbperf_rows_count(rows, (int64) history.records_lost);
 	dbperf_rows_count(rows, (int64) history.last_id);

@@ -606,7 +606,8 @@ dbperf_record_abandoned(DbperfStatement *stmt)
 
 /*
  * A statement failed before it came to the planner: a syntax error, an unknown
- * table, a lock that it waited for in parse analysis.
+ * table, a lock that it waited for in parse analysis.  Without a text it is the
+ * end of a transaction that has no COMMIT.
  */
 void
 dbperf_record_unstarted(const char *source, uint64 queryid, int64 pre_ns, int sqlstate)
@@ -620,6 +621,8 @@ dbperf_record_unstarted(const char *source, uint64 queryid, int64 pre_ns, int sq
 	head.queryid = queryid;
 	head.pre_execution_ns = pre_ns;
 	head.sqlstate = sqlstate;
+	if (source == NULL)
+		strlcpy(head.command, GetCommandTagName(CMDTAG_COMMIT), sizeof(head.command));
 	dbperf_waits_copy(&head.waits);
 	head.query_len =
 		dbperf_record_mask(source, 0, 0, scratch, scratch_limit(), &head.query_full_len);

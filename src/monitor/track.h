@@ -232,6 +232,7 @@ extern int	dbperf_record_mask(const char *source, int location, int length, char
 extern void dbperf_commit_xact(XactEvent event);
 extern bool dbperf_commit_begins(DbperfStatement *stmt, const QueryCompletion *qc);
 extern bool dbperf_commit_failed(int sqlstate);
+extern bool dbperf_commit_implicit(int64 now);
 
 /* errors.c */
 extern void dbperf_errors_init(void);

@@ -172,9 +172,9 @@ limit('a bytea of 200 MB as parameter',
 	  . "EXECUTE p2 (convert_to(repeat('x', 200 * 1024 * 1024), 'UTF8'));\nDEALLOCATE p2",
 	"$within AND octet_length(parameters::text) < 4096 AND cardinality(parameters) = 1");
 
-limit('a text of 200 MB as parameter',
+limit('a text of 100 MB as parameter',
 	"PREPARE p3 (text) AS SELECT /* limit */ length(\$1);\n"
-	  . "EXECUTE p3 (repeat(chr(228), 100 * 1024 * 1024));\nDEALLOCATE p3",
+	  . "EXECUTE p3 (repeat(chr(228), 50 * 1024 * 1024));\nDEALLOCATE p3",
 	"$within AND octet_length(parameters::text) < 4096 AND cardinality(parameters) = 1");
 
 limit('jsonb and array parameters',

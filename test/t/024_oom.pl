@@ -23,6 +23,9 @@ fsync = off
 jit = off
 log_statement = none
 });
+
+# Memory that was freed is given back at once, else it would do for everything.
+$ENV{MALLOC_TRIM_THRESHOLD_} = $ENV{MALLOC_MMAP_THRESHOLD_} = 65536;
 $node->start;
 $node->safe_psql(
 	'postgres', q{
@@ -92,31 +95,72 @@ run_here($statements) for 1 .. 10;
 my $sum = q{SELECT statements = records_written + dropped_busy + dropped_too_large +
 	dropped_memory + skipped_flood FROM dbperf.monitor_status};
 my $missing = q{SELECT dropped_memory + degraded_memory FROM dbperf.monitor_status};
-my $errors = 0;
-foreach my $more (0, 16, 64, 128, 160, 256, 384, 512, 1024)
+
+# Runs the statements with this much more memory than the session has.
+# Returns how often the monitor had none.
+sub run_with
 {
+	my ($name, $more) = @_;
+
+	# what the statements themselves need
+	run_here('SET dbperf.enabled = off');
+	allow($more);
+	my ($alone) = run_here($statements);
+	allow(undef);
+	run_here('ROLLBACK');
+	run_here('SET dbperf.enabled = on');
+	if ($alone ne $expected)
+	{
+		note("$name: too little for the statements alone");
+		return 0;
+	}
+
 	my $before = observe($missing);
 	my $next_before = observe('SELECT next_id FROM dbperf.monitor_status');
 	my $ok = 1;
 
-	ok(allow($more * 1024), "a limit of $more kB more");
+	ok(allow($more), "$name: a limit");
 	foreach my $run (1 .. 5)
 	{
 		my ($result, $error) = run_here($statements);
 		next if $result eq $expected && $error eq '';
-		diag("with $more kB more: $result $error");
+		diag("$name: $result $error");
 		$ok = 0;
 	}
-	ok(allow(undef), 'without limit again');
-	ok($ok, "with $more kB more the statements succeed");
+	ok(allow(undef), "$name: no limit");
+	ok($ok, "$name: the statements succeed");
 	my $failures = observe($missing) - $before;
-	my $records = observe('SELECT next_id FROM dbperf.monitor_status') - $next_before;
-	note("$more kB more: $records records, memory was missing $failures times");
-	is($records, 40, "with $more kB more all are recorded");
-	cmp_ok($failures, '>', 0, 'and those without memory are counted') if $more == 0;
-	$errors += $failures;
+	note("$name: memory was missing $failures times");
+	is(observe('SELECT next_id FROM dbperf.monitor_status') - $next_before,
+		40, "$name: all are recorded");
+	return $failures;
 }
-cmp_ok($errors, '>=', 5, 'memory was missing indeed');
+
+# How much of the heap is free is not known: all steps up to plenty.
+run_with("$_ kB more", $_ * 1024) foreach (0, 16, 32, 64, 128, 160, 256, 512, 1024);
+
+# So fill it, and then make holes that are large enough for the statements, but
+# not for what the monitor asks for before it begins a subtransaction.
+my $filled = 0;
+run_here('SET dbperf.enabled = off');
+allow(0);
+foreach my $n (1 .. 2000)
+{
+	my ($result, $error) = run_here("PREPARE b$n AS SELECT '" . ('x' x 15000) . q{'});
+
+	last if $error =~ /out of memory/;
+	die $error if $error ne '';
+	$filled = $n;
+}
+allow(undef);
+for (my $n = $filled; $n > 0; $n -= 2)
+{
+	run_here("DEALLOCATE b$n");
+}
+cmp_ok(run_with('a full heap', 0), '>=', 5, 'memory was missing indeed, and that is counted');
+run_here('DEALLOCATE ALL');
+run_here('PREPARE p (int, text) AS SELECT id FROM t WHERE id = $1 AND v <> $2');
+
 is(observe($sum), 't', 'each statement is accounted for');
 
 # The session goes on as before.

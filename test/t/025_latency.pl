@@ -76,7 +76,7 @@ append_to_file("$dir/a.sql", "SELECT /* p a */ 1;\n");
 append_to_file("$dir/b.sql", "SELECT /* p b */ count(*) FROM t WHERE id % 7 = 3;\n");
 append_to_file("$dir/c.sql",
 	"\\set n random(0, 20000)\nSELECT /* p c */ sum(i) FROM generate_series(1, :n) AS i;\n");
-my $count = $ENV{DBPERF_SHORT} ? 300 : 1000;
+my $count = 500;
 quiet('SELECT dbperf.query_latency_reset(), dbperf.slow_queries_reset()');
 foreach my $protocol ('simple', 'prepared')
 {
@@ -156,7 +156,7 @@ foreach my $n (1 .. 500)
 {
 	append_to_file("$dir/many.sql", 'SELECT 1' . join('', map { ", $_" } 1 .. $n) . ";\n");
 }
-my $rounds = $ENV{DBPERF_SHORT} ? 4 : 10;
+my $rounds = 4;
 bench('500 different queries', '-c', 2, '-t', $rounds, '-f', "$dir/many.sql");
 is(quiet(q{SELECT sum(calls) FROM dbperf.query_latency WHERE period = 'lifetime'}),
 	2 * $rounds * 500, 'none is lost when others have to make room');
@@ -174,7 +174,7 @@ is( quiet(
 # ---- resets while others are at work ----
 
 my ($out, $err) = ('', '');
-my $seconds = $ENV{DBPERF_SHORT} ? 2 : 4;
+my $seconds = 2;
 my $writers = IPC::Run::start(
 	[
 		'pgbench', '-n', '-c', 4, '-j', 2, '-T', $seconds, '-f', "$dir/many.sql", '-f', "$dir/a.sql",
