@@ -46,7 +46,6 @@ typedef struct DbperfShmemArea
 
 extern void dbperf_shmem_init(void);
 extern void dbperf_shmem_register(const DbperfShmemArea *area);
-extern bool dbperf_shmem_ready(void);
 extern void dbperf_require_shmem(void);
 
 /* access.c */

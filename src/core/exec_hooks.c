@@ -77,13 +77,6 @@ dbperf_statement_level(void)
 	return dbperf_exec.level;
 }
 
-/* The innermost statement that runs now and is followed, or NULL. */
-DbperfStatement *
-dbperf_running_statement(void)
-{
-	return dbperf_exec.running;
-}
-
 /*
  * A new statement for the modules in wanted, or NULL without memory for one:
  * then they are told, and the statement just is not followed.
@@ -588,12 +581,12 @@ run_in_try(DbperfStatement *stmt, DBPERF_RUN_PARAMS)
 }
 
 /*
- * ExecutorRun in all cases but the usual one.
+ * ExecutorRun of what may be an open statement.
  */
 static pg_noinline void
 run_other(DBPERF_RUN_PARAMS)
 {
-	DbperfStatement *stmt = dbperf_exec.num_open > 0 ? statement_find(queryDesc) : NULL;
+	DbperfStatement *stmt = statement_find(queryDesc);
 
 	if (stmt != NULL)
 		run_in_try(stmt, DBPERF_RUN_ARGS);
@@ -605,28 +598,14 @@ run_other(DBPERF_RUN_PARAMS)
  * The client's own query runs for the first time, and nobody has heard of it
  * yet.
  */
-static inline void
-pending_begin(DbperfStatement *top, QueryDesc *queryDesc)
+static pg_noinline void
+run_pending(DbperfStatement *top, DBPERF_RUN_PARAMS)
 {
+	dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
 	dbperf_exec.pending = NULL;
 	dbperf_exec.num_open++;
 	statement_begin(top, queryDesc, (uint64) queryDesc->plannedstmt->queryId,
 					dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
-}
-
-static void
-dbperf_ExecutorRun(DBPERF_RUN_PARAMS)
-{
-	DbperfStatement *top = dbperf_exec.top;
-
-	if (unlikely(dbperf_exec.pending != queryDesc))
-	{
-		run_other(DBPERF_RUN_ARGS);
-		return;
-	}
-
-	pending_begin(top, queryDesc);
-	dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
 	part_begin(top);
 	call_ExecutorRun(DBPERF_RUN_ARGS);
 
@@ -636,6 +615,17 @@ dbperf_ExecutorRun(DBPERF_RUN_PARAMS)
 	part_end(top, 0);
 	NOTIFY_COMPLETE(top, ran, top, count);
 	part_told(top);
+}
+
+static void
+dbperf_ExecutorRun(DBPERF_RUN_PARAMS)
+{
+	if (likely(dbperf_exec.pending == queryDesc))
+		run_pending(dbperf_exec.top, DBPERF_RUN_ARGS);
+	else if (dbperf_exec.num_open > 0)
+		run_other(DBPERF_RUN_ARGS);
+	else
+		call_ExecutorRun(DBPERF_RUN_ARGS);
 }
 
 static inline void

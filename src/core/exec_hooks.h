@@ -153,10 +153,12 @@ extern void dbperf_statements_suspend(void);
 extern void dbperf_statements_resume(void);
 extern void dbperf_statement_describe(DbperfStatement *stmt);
 extern int	dbperf_statement_level(void);
-extern DbperfStatement *dbperf_running_statement(void);
-extern void				dbperf_statement_follow_update(void);
+extern void dbperf_statement_follow_update(void);
 
-/* A top-level statement begins to run, or goes on. */
+/*
+ * A top-level statement begins to run, or goes on.  No barrier between the store
+ * and the load: who sleeps looks once more some time after it has set the flag.
+ */
 static inline void
 dbperf_activity_begin(void)
 {

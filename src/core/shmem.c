@@ -106,15 +106,6 @@ dbperf_shmem_register(const DbperfShmemArea *area)
 }
 
 /*
- * Whether the areas can be used in this process.
- */
-bool
-dbperf_shmem_ready(void)
-{
-	return attached;
-}
-
-/*
  * Raise an error unless the areas can be used: the first line of every SQL
  * function that reads or writes one.
  */

@@ -261,18 +261,6 @@ extern void dbperf_waits_wake(void);
 extern void dbperf_waits_copy(RecordWaits *into);
 extern bool dbperf_waits_read(BackendSlot *slot, uint64 statement, RecordWaits *into);
 
-/*
- * Whether dbperf_waits_wake() must be called, to be asked after a statement's
- * start is in the slot.  No barrier: the sampler looks once more some time
- * after it has set the flag, when a store that came before this load has long
- * become visible.
- */
-static inline bool
-dbperf_waits_asleep(void)
-{
-	return unlikely(pg_atomic_read_u32(dbperf_waits_asleep_flag) != 0);
-}
-
 /* ---- history (history.c) ---- */
 
 typedef enum HistoryState

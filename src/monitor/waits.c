@@ -119,7 +119,7 @@ dbperf_waits_init(void)
 }
 
 /*
- * Wake the sampler, if dbperf_waits_asleep() says so.  Cheap when another
+ * Wake the sampler, if the flag says that it sleeps.  Cheap when another
  * process is just doing the same.
  */
 void
