@@ -30,7 +30,7 @@ statements_fatal(int sqlstate)
 
 	while (stmt != NULL)
 	{
-		DbperfStatement *outer = stmt->outer;
+		DbperfStatement *outer = stmt->outer != stmt ? stmt->outer : NULL;
 
 		if (stmt->running || stmt->starting)
 			dbperf_statement_failed(stmt,
@@ -114,7 +114,7 @@ exec_hooks_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionI
 {
 	/* from here on it matters in which subtransaction it was started */
 	if (event == SUBXACT_EVENT_START_SUB)
-		dbperf_pending_demote();
+		dbperf_pending_demote(parentSubid);
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		/* one that is inside of ExecutorStart may have caught the error itself */

@@ -434,27 +434,38 @@ start_in_try(DbperfStatement *stmt, int eflags)
 }
 
 /*
- * The level of a statement that starts now.  What a client sends runs in a
- * portal; without one a session is at the end of its transaction, where
- * deferred triggers fire: those statements are nested in the COMMIT, whose own
- * hook has been left already.  And what a rule adds to a statement is nested in
- * that.
+ * Whether a query is the one that runs in the portal of a client.  Functions run
+ * theirs in the same portal, but from another text, or in portals of their own.
+ * Without a portal a session is at the end of its transaction, where deferred
+ * triggers fire; and what a rule adds is not the client's own.
+ */
+static inline bool
+of_client(QueryDesc *queryDesc)
+{
+	return ActivePortal != NULL && ActivePortal->sourceText == queryDesc->sourceText &&
+		   queryDesc->plannedstmt->canSetTag &&
+		   (ActivePortal->name[0] == '\0' || !dbperf_in_function());
+}
+
+/*
+ * The level of a query that starts now.  What is not the client's own is nested
+ * in something, even if that is not followed.
  */
 static int
 level_of_start(QueryDesc *queryDesc)
 {
-	if (dbperf_exec.level == 0 && MyBackendType == B_BACKEND &&
-		(ActivePortal == NULL || !queryDesc->plannedstmt->canSetTag))
+	if (dbperf_exec.level == 0 && MyBackendType == B_BACKEND && !of_client(queryDesc))
 		return 1;
 	return dbperf_exec.level;
 }
 
 /*
  * Something else happens before the client's own query has run, like another
- * portal that is bound: then it becomes a statement like others.
+ * portal that is bound: then it becomes a statement like others, which was
+ * started in subtransaction subid.
  */
 void
-dbperf_pending_demote(void)
+dbperf_pending_demote(SubTransactionId subid)
 {
 	DbperfStatement *stmt;
 
@@ -466,7 +477,7 @@ dbperf_pending_demote(void)
 		statement_begin(stmt, dbperf_exec.pending,
 						(uint64) dbperf_exec.pending->plannedstmt->queryId,
 						dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
-		stmt->subid = GetCurrentSubTransactionId();
+		stmt->subid = subid;
 		statement_open(stmt);
 	}
 	dbperf_exec.pending = NULL;
@@ -483,7 +494,7 @@ start_other(QueryDesc *queryDesc, int eflags)
 	DbperfStatement *stmt = NULL;
 
 	dbperf_top_check();
-	dbperf_pending_demote();
+	dbperf_pending_demote(GetCurrentSubTransactionId());
 	level = level_of_start(queryDesc);
 	wanted = modules_wanting(level);
 	if (wanted != 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
@@ -537,10 +548,9 @@ dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
 		call_ExecutorStart(queryDesc, eflags);
 	else if (likely(dbperf_exec.num_open == 0 && dbperf_exec.pending == NULL &&
 					dbperf_exec.level == 0 && dbperf_exec.wanted_pending != 0 &&
-					dbperf_exec.carrier == NULL && ActivePortal != NULL &&
-					queryDesc->plannedstmt->canSetTag &&
+					dbperf_exec.carrier == NULL &&
 					queryDesc->plannedstmt->planTree->total_cost < dbperf_exec.ask_cost &&
-					pg_atomic_read_u32(dbperf_exec.ask_flag) == 0))
+					pg_atomic_read_u32(dbperf_exec.ask_flag) == 0 && of_client(queryDesc)))
 		start_pending(queryDesc, eflags);
 	else
 		start_other(queryDesc, eflags);
@@ -563,6 +573,8 @@ run_in_try(DbperfStatement *stmt, DBPERF_RUN_PARAMS)
 {
 	int level = dbperf_exec.level;
 
+	if (stmt == dbperf_exec.top)
+		dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
 	part_begin(stmt);
 	PG_TRY();
 	{
@@ -575,6 +587,8 @@ run_in_try(DbperfStatement *stmt, DBPERF_RUN_PARAMS)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	if (unlikely(stmt->desc != queryDesc))
+		return;
 	part_end(stmt, level);
 	NOTIFY_COMPLETE(stmt, ran, stmt, count);
 	part_told(stmt);
@@ -645,6 +659,8 @@ finish_in_try(DbperfStatement *stmt)
 {
 	int level = dbperf_exec.level;
 
+	if (stmt == dbperf_exec.top)
+		dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
 	part_begin(stmt);
 	PG_TRY();
 	{

@@ -79,9 +79,12 @@ dbperf_statement_failed(DbperfStatement *stmt, DbperfStage stage, int level, int
 extern void dbperf_top_check(void);
 extern void dbperf_top_failed(int sqlstate, bool alive);
 extern void dbperf_pending_aborted(void);
-extern void dbperf_pending_demote(void);
+extern void dbperf_pending_demote(SubTransactionId subid);
 extern bool dbperf_top_runs(void);
 extern void dbperf_statements_close(SubTransactionId from);
+
+/* utility_hooks.c */
+extern bool dbperf_in_function(void);
 
 /* exec_errors.c */
 extern void dbperf_exec_errors_init(void);

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "core/core.h"
 #include "core/exec_int.h"
 
@@ -38,7 +39,7 @@ dbperf_statement_register(const DbperfStatementModule *module, Size *data_offset
 void
 dbperf_statements_suspend(void)
 {
-	dbperf_pending_demote();
+	dbperf_pending_demote(GetCurrentSubTransactionId());
 	dbperf_exec.suspended++;
 	dbperf_statement_follow_update();
 }

@@ -13,11 +13,34 @@
 #include "access/xact.h"
 #include "core/core.h"
 #include "core/exec_int.h"
+#include "executor/spi.h"
 #include "optimizer/planner.h"
 #include "tcop/utility.h"
 
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 static planner_hook_type		prev_planner = NULL;
+
+/*
+ * Whether a function runs that executes queries.  The server's interface for
+ * that tells so by the error of a call that has nothing to do.
+ */
+bool
+dbperf_in_function(void)
+{
+	return SPI_unregister_relation("") != SPI_ERROR_UNCONNECTED;
+}
+
+/*
+ * The level of something that begins now: what a function does is nested in
+ * something, even if that is not followed.
+ */
+static int
+level_of_begin(void)
+{
+	if (dbperf_exec.level == 0 && MyBackendType == B_BACKEND && dbperf_in_function())
+		return 1;
+	return dbperf_exec.level;
+}
 
 static PlannedStmt *
 call_planner(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
@@ -39,7 +62,7 @@ plan_in_try(DbperfStatement *stmt, Query *parse, const char *query_string, int c
 	PlannedStmt		*result;
 
 	dbperf_exec.running = stmt;
-	dbperf_exec.level = level + 1;
+	dbperf_exec.level = stmt->level + 1;
 	dbperf_exec.carrier = NULL;
 	PG_TRY();
 	{
@@ -48,7 +71,7 @@ plan_in_try(DbperfStatement *stmt, Query *parse, const char *query_string, int c
 	PG_CATCH();
 	{
 		dbperf_exec.carrier = outer_carrier;
-		if (dbperf_exec.carrier != NULL && dbperf_exec.carrier->level == level)
+		if (dbperf_exec.carrier != NULL && dbperf_exec.carrier->level == stmt->level)
 			dbperf_statement_carried(stmt);
 		dbperf_statement_failed(stmt, STAGE_PLANNER, level, geterrcode());
 		dbperf_statement_free(stmt);
@@ -70,13 +93,13 @@ dbperf_planner(Query *parse, const char *query_string, int cursorOptions, ParamL
 	DbperfStatement *stmt;
 
 	dbperf_top_check();
-	wanted = modules_wanting(dbperf_exec.level);
+	wanted = modules_wanting(level_of_begin());
 	stmt = wanted != 0 ? dbperf_statement_make(wanted) : NULL;
 	if (stmt == NULL)
 		return call_planner(parse, query_string, cursorOptions, boundParams);
 
 	statement_begin(stmt, NULL, (uint64) parse->queryId, GetCurrentStatementStartTimestamp(),
-					wanted, dbperf_exec.level);
+					wanted, level_of_begin());
 	dbperf_statement_of_text(stmt, query_string, parse->stmt_location, parse->stmt_len,
 							 boundParams);
 	stmt->clock_ns = dbperf_now_ns();
@@ -106,13 +129,13 @@ utility_begin(PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext
 	DbperfStatement *stmt;
 
 	dbperf_top_check();
-	dbperf_pending_demote();
-	wanted = context == PROCESS_UTILITY_SUBCOMMAND ? 0 : modules_wanting(dbperf_exec.level);
+	dbperf_pending_demote(GetCurrentSubTransactionId());
+	wanted = context == PROCESS_UTILITY_SUBCOMMAND ? 0 : modules_wanting(level_of_begin());
 	stmt = wanted != 0 ? dbperf_statement_make(wanted) : NULL;
 	if (stmt == NULL)
 		return NULL;
 	statement_begin(stmt, NULL, (uint64) pstmt->queryId, GetCurrentStatementStartTimestamp(),
-					wanted, dbperf_exec.level);
+					wanted, level_of_begin());
 	dbperf_statement_of_text(stmt, queryString, pstmt->stmt_location, pstmt->stmt_len, NULL);
 	stmt->planned = pstmt;
 	stmt->tag = CreateCommandTag(pstmt->utilityStmt);
@@ -196,7 +219,7 @@ dbperf_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnly
 	else if (stmt != NULL)
 	{
 		dbperf_exec.running = stmt;
-		dbperf_exec.level = level + 1;
+		dbperf_exec.level = stmt->level + 1;
 		dbperf_exec.carrier = NULL;
 	}
 	PG_TRY();
