@@ -22,8 +22,9 @@
  * and two sigsetjmp for each statement would cost a quarter of all that we do.
  * There is one such statement at a time: "pending" from its ExecutorStart on,
  * and "top" from its ExecutorRun on.  It is told of its error by the hook that
- * sees the report, while everything that it points to is still there.  Should
- * that hook not be called (log_min_messages above ERROR), it is closed by the
+ * sees the report, while everything that it points to is still there.  Where
+ * log_min_messages keeps that hook from being called there is no such
+ * statement; should it change in the middle of one, that is closed by the
  * abort of its transaction; and if only a subtransaction was aborted, by the
  * next message of the client, for then it cannot be running.  What it points to
  * is gone in these cases.  See exec_errors.c.
@@ -36,6 +37,7 @@
 #include "core/core.h"
 #include "core/exec_int.h"
 #include "tcop/pquery.h"
+#include "utils/guc.h"
 
 /*
  * Calls a callback that says whether its module is done with the statement.
@@ -56,12 +58,12 @@ DbperfActivity dbperf_activity = {NULL, NULL, NULL};
 /* its desc is nobody's */
 static DbperfStatement no_statement = {.desc = (QueryDesc *) &no_statement};
 
-static pg_atomic_uint32 no_flag;
+static pg_atomic_uint32 no_flags[ASK_FLAGS];
 
 ExecState dbperf_exec = {
 	.follow = FOLLOW_NONE,
 	.top = &no_statement,
-	.ask_flag = &no_flag,
+	.ask_flags = no_flags,
 };
 
 
@@ -538,6 +540,16 @@ start_pending(QueryDesc *queryDesc, int eflags)
 }
 
 /*
+ * Whether the hook that sees reports will see an error, see is_log_level_output
+ * in elog.c: with "log" only what is FATAL comes after it.
+ */
+static inline bool
+errors_are_reported(void)
+{
+	return log_min_messages <= ERROR && log_min_messages != LOG;
+}
+
+/*
  * In the usual case nobody wants to hear of a start, and what has to be known
  * about the statement can be found out when it runs.
  */
@@ -550,7 +562,9 @@ dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
 					dbperf_exec.level == 0 && dbperf_exec.wanted_pending != 0 &&
 					dbperf_exec.carrier == NULL &&
 					queryDesc->plannedstmt->planTree->total_cost < dbperf_exec.ask_cost &&
-					pg_atomic_read_u32(dbperf_exec.ask_flag) == 0 && of_client(queryDesc)))
+					pg_atomic_read_u32(
+						&dbperf_exec.ask_flags[ASK_FLAG(queryDesc->plannedstmt->queryId)]) == 0 &&
+					errors_are_reported() && of_client(queryDesc)))
 		start_pending(queryDesc, eflags);
 	else
 		start_other(queryDesc, eflags);

@@ -90,6 +90,10 @@ typedef struct DbperfStatement
 #define FOLLOW_TOP 0
 #define FOLLOW_ALL PG_INT32_MAX
 
+/* How many flags there are for dbperf_statement_ask(), a power of two. */
+#define ASK_FLAGS 1024
+#define ASK_FLAG(queryid) ((uint64) (queryid) & (ASK_FLAGS - 1))
+
 /*
  * Every callback may be NULL.
  *
@@ -148,7 +152,7 @@ extern DbperfActivity dbperf_activity;
 extern void dbperf_exec_hooks_init(void);
 extern int	dbperf_statement_register(const DbperfStatementModule *module, Size *data_offset);
 extern void dbperf_statement_follow(int module, int level);
-extern void dbperf_statement_ask(int module, double cost, pg_atomic_uint32 *flag);
+extern void dbperf_statement_ask(int module, double cost, pg_atomic_uint32 *flags);
 extern void dbperf_statements_suspend(void);
 extern void dbperf_statements_resume(void);
 extern void dbperf_statement_describe(DbperfStatement *stmt);

@@ -47,7 +47,7 @@ typedef struct ExecState
 
 	/* what the modules asked for, see dbperf_statement_ask() */
 	double			  ask_cost;
-	pg_atomic_uint32 *ask_flag;
+	pg_atomic_uint32 *ask_flags;
 
 	TimestampTz run_message;  /* the client's message in which top last started or ran */
 	TimestampTz told_message; /* the client's message whose error was told */

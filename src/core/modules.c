@@ -86,14 +86,15 @@ dbperf_statement_follow(int module, int level)
 
 /*
  * A module wants to hear of a query's start if its plan costs at least this
- * much, and of all of them while *flag is not zero (flag may be NULL).
+ * much, and of those whose query id has a flag that is not zero (flags may be
+ * NULL, else there are ASK_FLAGS of them).
  */
 void
-dbperf_statement_ask(int module, double cost, pg_atomic_uint32 *flag)
+dbperf_statement_ask(int module, double cost, pg_atomic_uint32 *flags)
 {
 	ask_costs[module] = cost;
-	if (flag != NULL)
-		dbperf_exec.ask_flag = flag;
+	if (flags != NULL)
+		dbperf_exec.ask_flags = flags;
 	dbperf_exec.ask_cost = ask_costs[0];
 	for (int i = 1; i < dbperf_exec.num_modules; i++)
 		dbperf_exec.ask_cost = Min(dbperf_exec.ask_cost, ask_costs[i]);

@@ -52,7 +52,7 @@ instrument_options(LatencySlot *slot)
 	if (left == 0)
 		return INSTRUMENT_ROWS;
 	if (left == 1)
-		pg_atomic_fetch_sub_u32(dbperf_latency_counting(), 1);
+		pg_atomic_fetch_sub_u32(&dbperf_latency_counting()[ASK_FLAG(slot->key.queryid)], 1);
 	return pg_atomic_read_u32(&slot->may_time) != 0 ? INSTRUMENT_TIMER | INSTRUMENT_ROWS
 													: INSTRUMENT_ROWS;
 }
@@ -80,7 +80,7 @@ dbperf_instrument_slow(LatencySlot *slot)
 {
 	if (dbperf_plan_capture == PLAN_CAPTURE_ADAPTIVE &&
 		pg_atomic_exchange_u32(&slot->count_rows, EXECUTIONS_AFTER_SLOW) == 0)
-		pg_atomic_fetch_add_u32(dbperf_latency_counting(), 1);
+		pg_atomic_fetch_add_u32(&dbperf_latency_counting()[ASK_FLAG(slot->key.queryid)], 1);
 }
 
 /*

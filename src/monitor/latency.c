@@ -106,7 +106,8 @@ latency_attach(void *area, bool found)
 		pg_atomic_init_u64(&dbperf_latency_shared->samples_refused, 0);
 		pg_atomic_init_u32(&dbperf_latency_shared->handed_out, 0);
 		pg_atomic_init_u32(&dbperf_latency_shared->hand, 0);
-		pg_atomic_init_u32(&dbperf_latency_shared->counting, 0);
+		for (int i = 0; i < ASK_FLAGS; i++)
+			pg_atomic_init_u32(&dbperf_latency_shared->counting[i], 0);
 		for (int i = 0; i <= dbperf_max_queries; i++)
 		{
 			LatencySlot *slot = &dbperf_latency_shared->slots[i];
@@ -151,12 +152,12 @@ dbperf_latency_init(void)
 
 /*
  * How many slots want the next executions of their query to count rows per
- * node; NULL without shared memory.
+ * node, by query id; NULL without shared memory.
  */
 pg_atomic_uint32 *
 dbperf_latency_counting(void)
 {
-	return dbperf_latency_shared != NULL ? &dbperf_latency_shared->counting : NULL;
+	return dbperf_latency_shared != NULL ? dbperf_latency_shared->counting : NULL;
 }
 
 /*
@@ -241,7 +242,7 @@ slot_evict(LatencySlot *slot, uint64 generation, bool harvest)
 	LWLockRelease(lock);
 
 	if (pg_atomic_exchange_u32(&slot->count_rows, 0) > 0)
-		pg_atomic_fetch_sub_u32(&dbperf_latency_shared->counting, 1);
+		pg_atomic_fetch_sub_u32(&dbperf_latency_shared->counting[ASK_FLAG(key.queryid)], 1);
 	if (DsaPointerIsValid(sample))
 		dbperf_sample_free(sample);
 	if (harvest)

@@ -108,7 +108,7 @@ typedef struct SampleHead
 
 /* latency.c */
 extern void				 dbperf_latency_init(void);
-extern pg_atomic_uint32 *dbperf_latency_counting(void);
+extern pg_atomic_uint32 *dbperf_latency_counting(void); /* ASK_FLAGS of them */
 extern LatencySlot		*dbperf_latency_lookup(uint64 queryid, bool toplevel);
 extern void				 dbperf_latency_fold(LatencySlot *slot, uint64 now);
 extern void				 dbperf_extreme_lower(pg_atomic_uint64 *extreme, uint64 value);

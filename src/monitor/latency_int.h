@@ -8,6 +8,7 @@
 #ifndef DBPERF_LATENCY_INT_H
 #define DBPERF_LATENCY_INT_H
 
+#include "core/exec_hooks.h"
 #include "monitor/latency.h"
 #include "storage/lwlock.h"
 #include "utils/hsearch.h"
@@ -21,11 +22,11 @@
 typedef struct LatencyShared
 {
 	pg_atomic_uint64 next_generation;
-	pg_atomic_uint64 evicted;					   /* queries whose histogram was given away */
-	pg_atomic_uint64 samples_refused;			   /* first executions without room */
-	pg_atomic_uint32 handed_out;				   /* slots used so far, up to max_queries */
-	pg_atomic_uint32 counting;					   /* slots whose count_rows is not 0 */
-	pg_atomic_uint32 hand;						   /* where the search for a victim goes on */
+	pg_atomic_uint64 evicted;			  /* queries whose histogram was given away */
+	pg_atomic_uint64 samples_refused;	  /* first executions without room */
+	pg_atomic_uint32 handed_out;		  /* slots used so far, up to max_queries */
+	pg_atomic_uint32 counting[ASK_FLAGS]; /* slots whose count_rows is not 0, by query id */
+	pg_atomic_uint32 hand;				  /* where the search for a victim goes on */
 	LatencySlot		 slots[FLEXIBLE_ARRAY_MEMBER]; /* max_queries, then "other" */
 } LatencyShared;
 

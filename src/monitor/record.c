@@ -492,8 +492,10 @@ dbperf_record_done(DbperfStatement *stmt)
 	{
 		head_statement(&head, stmt);
 		if (stmt->desc != NULL)
+		{
 			head.jit_ns = dbperf_jit_ns(stmt->desc);
-		dbperf_instrument_slow(slot);
+			dbperf_instrument_slow(slot);
+		}
 	}
 
 	/* in the middle of BEGIN or ROLLBACK there can be no subtransaction */
