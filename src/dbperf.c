@@ -10,6 +10,7 @@
 #include "core/compat.h"
 #include "core/core.h"
 #include "core/exec_hooks.h"
+#include "core/launcher.h"
 #include "miscadmin.h"
 #include "monitor/monitor.h"
 #include "utils/guc.h"
@@ -33,6 +34,7 @@ _PG_init(void)
 		dbperf_shmem_init();
 		dbperf_db_guard_init();
 		dbperf_exec_hooks_init();
+		dbperf_launcher_init();
 	}
 	dbperf_monitor_init();
 	MarkGUCPrefixReserved("dbperf");

@@ -7,9 +7,19 @@
  */
 #include "postgres.h"
 
+#include "access/stratnum.h"
+#include "access/htup_details.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_database.h"
 #include "commands/explain.h"
 #include "core/compat.h"
 #include "jit/jit.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
@@ -121,4 +131,175 @@ dbperf_explain_plan(QueryDesc *queryDesc, bool done, StringInfo out)
 	while (es->str->len > 0 && es->str->data[es->str->len - 1] == '\n')
 		es->str->len--;
 	appendBinaryStringInfo(out, es->str->data, es->str->len);
+}
+
+/* Whether a locale of a provider sorts by bytes; value is an attribute of it. */
+static bool
+locale_is_c(char provider, int cache, HeapTuple tuple, AttrNumber attribute)
+{
+	bool  isnull;
+	Datum value;
+	char *name;
+
+	if (provider == 'b')
+		return true; /* the provider that 17 added knows no other order */
+	if (provider != COLLPROVIDER_LIBC)
+		return false;
+	value = SysCacheGetAttr(cache, tuple, attribute, &isnull);
+	if (isnull)
+		return false;
+	name = TextDatumGetCString(value);
+	return strcmp(name, "C") == 0 || strcmp(name, "POSIX") == 0;
+}
+
+/*
+ * Whether strings of this collation sort by their bytes, so that a plain btree
+ * serves prefixes.  The server's own functions for it changed with 18, and their
+ * header needs those of ICU.
+ */
+bool
+dbperf_collation_is_c(Oid collation)
+{
+	HeapTuple tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	char	  provider;
+	bool	  result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	provider = ((Form_pg_collation) GETSTRUCT(tuple))->collprovider;
+	result = locale_is_c(provider, COLLOID, tuple, Anum_pg_collation_collcollate);
+	ReleaseSysCache(tuple);
+	if (provider != COLLPROVIDER_DEFAULT)
+		return result;
+
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = locale_is_c(((Form_pg_database) GETSTRUCT(tuple))->datlocprovider, DATABASEOID, tuple,
+						 Anum_pg_database_datcollate);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Raises an error unless the current role has the rights on tables and columns
+ * that executing this query needs, its subqueries apart.  16 took them out of
+ * the range table into a list of their own.
+ */
+void
+dbperf_check_relation_rights(Query *query)
+{
+#if PG_VERSION_NUM >= 160000
+	ListCell *lc;
+
+	foreach (lc, query->rteperminfos)
+	{
+		RTEPermissionInfo *info = lfirst_node(RTEPermissionInfo, lc);
+
+		if (!ExecCheckOneRelPerms(info))
+			aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(info->relid)),
+						   get_rel_name(info->relid));
+	}
+	if (ExecutorCheckPerms_hook != NULL)
+		(void) ExecutorCheckPerms_hook(query->rtable, query->rteperminfos, true);
+#else
+	(void) ExecCheckRTPerms(query->rtable, true);
+#endif
+}
+
+/*
+ * Starts a statement of which only the plan is to be shown; generic says that
+ * parameters are missing, which 16 and later must be told.
+ */
+void
+dbperf_start_explain_only(QueryDesc *queryDesc, bool generic)
+{
+	int flags = EXEC_FLAG_EXPLAIN_ONLY;
+
+#if PG_VERSION_NUM >= 160000
+	if (generic)
+		flags |= EXEC_FLAG_EXPLAIN_GENERIC;
+#endif
+	standard_ExecutorStart(queryDesc, flags);
+}
+
+/*
+ * Keeps a node from evaluating parameters that are missing when it is started
+ * to be explained: until 15, partitions are pruned by them even then.
+ */
+void
+dbperf_forget_pruning(Plan *plan)
+{
+#if PG_VERSION_NUM < 160000
+	PartitionPruneInfo *prune = NULL;
+	ListCell		   *lc;
+	ListCell		   *lc2;
+
+	if (IsA(plan, Append))
+		prune = ((Append *) plan)->part_prune_info;
+	else if (IsA(plan, MergeAppend))
+		prune = ((MergeAppend *) plan)->part_prune_info;
+	if (prune == NULL)
+		return;
+	foreach (lc, prune->prune_infos)
+	{
+		foreach (lc2, lfirst_node(List, lc))
+			lfirst_node(PartitionedRelPruneInfo, lc2)->initial_pruning_steps = NIL;
+	}
+#endif
+}
+
+/*
+ * Runs a statement to its end, without the hooks.  18 dropped the argument
+ * execute_once.
+ */
+void
+dbperf_run_to_end(QueryDesc *queryDesc)
+{
+#if PG_VERSION_NUM >= 180000
+	standard_ExecutorRun(queryDesc, ForwardScanDirection, 0);
+#else
+	standard_ExecutorRun(queryDesc, ForwardScanDirection, 0, true);
+#endif
+}
+
+/*
+ * What an operator is in btree's numbering (BTLessStrategyNumber and so on), 0
+ * if it neither orders nor compares for equality.  18 made the server's own
+ * function one for all index methods.
+ */
+int
+dbperf_operator_strategy(Oid opno)
+{
+	ListCell *lc;
+
+#if PG_VERSION_NUM >= 180000
+	foreach (lc, get_op_index_interpretation(opno))
+	{
+		switch (((OpIndexInterpretation *) lfirst(lc))->cmptype)
+		{
+			case COMPARE_LT:
+				return BTLessStrategyNumber;
+			case COMPARE_LE:
+				return BTLessEqualStrategyNumber;
+			case COMPARE_EQ:
+				return BTEqualStrategyNumber;
+			case COMPARE_GE:
+				return BTGreaterEqualStrategyNumber;
+			case COMPARE_GT:
+				return BTGreaterStrategyNumber;
+			default:
+				break;
+		}
+	}
+#else
+	foreach (lc, get_op_btree_interpretation(opno))
+	{
+		int strategy = ((OpBtreeInterpretation *) lfirst(lc))->strategy;
+
+		if (strategy <= BTMaxStrategyNumber)
+			return strategy;
+	}
+#endif
+	return 0;
 }

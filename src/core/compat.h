@@ -52,6 +52,13 @@
 #define DBPERF_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 18 wants it in front of a declaration, and named it anew. */
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_NORETURN pg_noreturn
+#else
+#define DBPERF_NORETURN pg_attribute_noreturn()
+#endif
+
 /* 18 dropped ExecutorRun's argument execute_once. */
 #if PG_VERSION_NUM >= 180000
 #define DBPERF_RUN_PARAMS QueryDesc *queryDesc, ScanDirection direction, uint64 count
@@ -70,14 +77,48 @@
 #endif
 
 /*
- * Whether the current role owns a database; superusers own all.  16 made one
- * function of the ownership checks of all kinds of objects.  To be used with
- * catalog/pg_database.h, miscadmin.h and utils/acl.h.
+ * Whether the current role owns a database or relation; superusers own all.
+ * 16 made one function of the ownership checks of all kinds of objects.  To be
+ * used with catalog/pg_database.h or pg_class.h, miscadmin.h and utils/acl.h.
  */
 #if PG_VERSION_NUM >= 160000
 #define DBPERF_OWNS_DATABASE(oid) object_ownercheck(DatabaseRelationId, (oid), GetUserId())
+#define DBPERF_OWNS_RELATION(oid) object_ownercheck(RelationRelationId, (oid), GetUserId())
 #else
 #define DBPERF_OWNS_DATABASE(oid) pg_database_ownercheck((oid), GetUserId())
+#define DBPERF_OWNS_RELATION(oid) pg_class_ownercheck((oid), GetUserId())
+#endif
+
+/*
+ * Whether the current role may execute a function.  16 made one function of the
+ * checks of all kinds of objects.  To be used with catalog/pg_proc.h,
+ * miscadmin.h and utils/acl.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_MAY_EXECUTE(oid)                                                                    \
+	(object_aclcheck(ProcedureRelationId, (oid), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define DBPERF_MAY_EXECUTE(oid)                                                                    \
+	(pg_proc_aclcheck((oid), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
+/* 16 added JSON constructors, 17 JSON_VALUE and its like. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_IS_JSON_EXPR(node) (IsA(node, JsonConstructorExpr) || IsA(node, JsonExpr))
+#elif PG_VERSION_NUM >= 160000
+#define DBPERF_IS_JSON_EXPR(node) IsA(node, JsonConstructorExpr)
+#else
+#define DBPERF_IS_JSON_EXPR(node) false
+#endif
+
+/*
+ * Memory for what a setting's check hook works out; 16 gave settings a memory
+ * context of their own.  To be used with utils/guc.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_GUC_MALLOC(size) guc_malloc(LOG, (size))
+#else
+#define DBPERF_GUC_MALLOC(size) malloc(size)
 #endif
 
 /* ---- plan nodes (monitor/plan.c) ---- */
@@ -103,6 +144,60 @@
 
 /* ---- end of plan nodes ---- */
 
+/* ---- parse trees (advisor/usages.c) ---- */
+
+/* 17 took MERGE's join condition out of jointree's quals. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_MERGE_CONDITION(query) ((query)->mergeJoinCondition)
+#else
+#define DBPERF_MERGE_CONDITION(query) NULL
+#endif
+
+/* 18 lets Vars of grouped queries point to a range table entry of their own. */
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_GROUP_EXPRS(rte) ((rte)->rtekind == RTE_GROUP ? (rte)->groupexprs : NIL)
+#else
+#define DBPERF_GROUP_EXPRS(rte) NIL
+#endif
+
+/* ---- end of parse trees ---- */
+
+/* ---- planner's structures (advisor/whatif.c, hypo*.c) ---- */
+
+/* 16 moved rights from range table entries to a list of their own. */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_SET_PERMINFOS(query, pstate) ((query)->rteperminfos = (pstate)->p_rteperminfos)
+#define DBPERF_REL_USERID(root, relid, rte) ((root)->simple_rel_array[relid]->userid)
+#else
+#define DBPERF_SET_PERMINFOS(query, pstate) ((void) 0)
+#define DBPERF_REL_USERID(root, relid, rte) ((rte)->checkAsUser)
+#endif
+
+/* 17 moved the statistics target, of which -1 is the default, to VacAttrStats itself. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_SET_STAT_TARGET(stats, target) ((stats)->attstattarget = (target))
+#else
+#define DBPERF_SET_STAT_TARGET(stats, target)                                                      \
+	((stats)->attr = palloc0(sizeof(FormData_pg_attribute)),                                       \
+	 (stats)->attr->attstattarget = (target))
+#endif
+
+/* 16 made GIN's cost functions charge for each page that is looked into: so many operators. */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_GIN_PAGE_CPU 50.0
+#else
+#define DBPERF_GIN_PAGE_CPU 0.0
+#endif
+
+/* 17 looks up how long an array is in the statistics. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_ARRAY_LENGTH(root, node) estimate_array_length(root, node)
+#else
+#define DBPERF_ARRAY_LENGTH(root, node) estimate_array_length(node)
+#endif
+
+/* ---- end of planner's structures ---- */
+
 /*
  * Nanoseconds of a clock that never goes back, the same in every process of
  * the server.  16 turned instr_time into ticks; before that it is a timespec.
@@ -126,6 +221,12 @@ extern int64 dbperf_instr_time_ns(instr_time t);
 extern int64 dbperf_blk_read_ns(const BufferUsage *usage);
 extern int64 dbperf_blk_write_ns(const BufferUsage *usage);
 extern int64 dbperf_jit_ns(QueryDesc *queryDesc);
+extern bool	 dbperf_collation_is_c(Oid collation);
+extern int	 dbperf_operator_strategy(Oid opno);
+extern void	 dbperf_check_relation_rights(Query *query);
 extern void	 dbperf_explain_plan(QueryDesc *queryDesc, bool done, StringInfo out);
+extern void	 dbperf_start_explain_only(QueryDesc *queryDesc, bool generic);
+extern void	 dbperf_forget_pruning(Plan *plan);
+extern void	 dbperf_run_to_end(QueryDesc *queryDesc);
 
 #endif /* DBPERF_COMPAT_H */

@@ -78,7 +78,10 @@ extern void dbperf_worker_connect(const char *database);
 extern void dbperf_worker_wait(bool (*wanted)(void));
 extern void dbperf_worker_loop(const char *name, DbperfWorkerStep step, void *arg);
 extern bool dbperf_worker_transaction(const char *activity, void (*task)(void *arg), void *arg);
+extern bool dbperf_worker_utility(const char *activity, const char *command);
 extern const char *dbperf_worker_last_error(void);
+extern int		   dbperf_worker_last_sqlstate(void);
+extern void		   dbperf_worker_connect_as(Oid database, const char *name, Oid role);
 
 /* db_guard.c */
 extern void dbperf_db_guard_init(void);

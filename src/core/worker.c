@@ -14,13 +14,16 @@
 #include "core/core.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
+#include "nodes/plannodes.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
+#include "tcop/dest.h"
 #include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -33,6 +36,7 @@
 
 /* The last error of this worker, empty after a success. */
 static char		   last_error[256] = "";
+static int		   last_sqlstate = 0;
 static TimestampTz last_error_logged = 0;
 
 /*
@@ -73,15 +77,12 @@ dbperf_worker_begin(void)
 }
 
 /*
- * Connect to the database as the bootstrap superuser, once nobody holds the
- * database.  The process ends with an error if it cannot connect.
- *
  * What the database or the role has as its own settings must not change what
  * a worker does; a worker does not watch its own statements; and it gives way
  * instead of queueing behind, and in front of, other sessions' locks.
  */
-void
-dbperf_worker_connect(const char *database)
+static void
+worker_settings(void)
 {
 	static const char *const settings[][2] = {
 		{"dbperf.enabled", "off"},
@@ -92,11 +93,32 @@ dbperf_worker_connect(const char *database)
 		{"lock_timeout", "5s"},
 	};
 
-	dbperf_db_guard_enter(database);
-	BackgroundWorkerInitializeConnection(database, NULL, 0);
-
 	for (int i = 0; i < (int) lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * Connect to the database as the bootstrap superuser, once nobody holds the
+ * database.  The process ends with an error if it cannot connect.
+ */
+void
+dbperf_worker_connect(const char *database)
+{
+	dbperf_db_guard_enter(database);
+	BackgroundWorkerInitializeConnection(database, NULL, 0);
+	worker_settings();
+}
+
+/*
+ * The same as a role that can log in, to the database with this OID, whose
+ * name must have been this one a moment ago.
+ */
+void
+dbperf_worker_connect_as(Oid database, const char *name, Oid role)
+{
+	dbperf_db_guard_enter(name);
+	BackgroundWorkerInitializeConnectionByOid(database, role, 0);
+	worker_settings();
 }
 
 /* Take over changed settings if the postmaster said so; returns whether it did. */
@@ -184,6 +206,7 @@ worker_recover(MemoryContext context)
 		last_error_logged = GetCurrentTimestamp();
 	}
 	strlcpy(last_error, error->message ? error->message : "unknown error", sizeof(last_error));
+	last_sqlstate = error->sqlerrcode;
 
 	/* the first three for a worker that has no transactions */
 	LWLockReleaseAll();
@@ -206,6 +229,16 @@ const char *
 dbperf_worker_last_error(void)
 {
 	return last_error;
+}
+
+/*
+ * The SQLSTATE of the last error of this worker, in the server's own coding;
+ * void if dbperf_worker_last_error() is "".
+ */
+int
+dbperf_worker_last_sqlstate(void)
+{
+	return last_sqlstate;
 }
 
 /*
@@ -302,6 +335,86 @@ dbperf_worker_transaction(const char *activity, void (*task)(void *arg), void *a
 	PG_END_TRY();
 
 	MemoryContextSwitchTo(context);
+	(void) pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return ok;
+}
+
+/* A plan for a utility command, as the server's own loop makes it. */
+static PlannedStmt *
+utility_plan(RawStmt *raw)
+{
+	PlannedStmt *plan = makeNode(PlannedStmt);
+
+	plan->commandType = CMD_UTILITY;
+	plan->canSetTag = true;
+	plan->utilityStmt = raw->stmt;
+	plan->stmt_location = raw->stmt_location;
+	plan->stmt_len = raw->stmt_len;
+	return plan;
+}
+
+/*
+ * Run a command that must not be in a transaction block, such as CREATE INDEX
+ * CONCURRENTLY or VACUUM: it commits and begins transactions itself.
+ */
+static void
+run_utility(const char *command, MemoryContext context)
+{
+	List		 *parsed;
+	MemoryContext old;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+
+	/* what has to last longer than the command's own transactions */
+	PortalContext = context;
+	old = MemoryContextSwitchTo(context);
+	parsed = pg_parse_query(command);
+	if (list_length(parsed) != 1)
+		elog(ERROR, "not one command: %s", command);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ProcessUtility(utility_plan(linitial_node(RawStmt, parsed)), command, false,
+				   PROCESS_UTILITY_TOPLEVEL, NULL, NULL, None_Receiver, NULL);
+	if (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Run one utility command as a client's top-level command, and show "activity"
+ * in pg_stat_activity meanwhile.  The worker must be connected and outside a
+ * transaction.  Returns false if it failed: the error has been reported, and
+ * what the command had not committed is rolled back; all locks are released
+ * then, those of the session, too.
+ */
+bool
+dbperf_worker_utility(const char *activity, const char *command)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext context;
+	volatile bool ok = true;
+
+	context = AllocSetContextCreate(outer, "dbperf worker command", ALLOCSET_DEFAULT_SIZES);
+	pgstat_report_activity(STATE_RUNNING, activity);
+
+	PG_TRY();
+	{
+		run_utility(command, context);
+		last_error[0] = '\0';
+	}
+	PG_CATCH();
+	{
+		worker_recover(outer);
+		ok = false;
+	}
+	PG_END_TRY();
+
+	PortalContext = NULL;
+	MemoryContextSwitchTo(outer);
+	MemoryContextDelete(context);
 	(void) pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return ok;
