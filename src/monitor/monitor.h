@@ -8,7 +8,45 @@
 #ifndef DBPERF_MONITOR_H
 #define DBPERF_MONITOR_H
 
+#include "core/compat.h"
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
 /* monitor.c */
 extern void dbperf_monitor_init(void);
+
+DBPERF_PRIVATE_BEGIN
+
+/*
+ * A query of the current database as the monitor knows it: what it cost since
+ * counting began, and one execution as a sample.
+ */
+typedef struct MonitoredQuery
+{
+	uint64		queryid;
+	Oid			userid; /* may have been dropped */
+	bool		toplevel;
+	double		calls;
+	double		total_ms;
+	TimestampTz sampled_at; /* 0 = there is no sample, all below is void */
+	char	   *text;		/* in the database's encoding */
+	bool		cut;		/* by dbperf.max_query_length */
+	bool		redacted;	/* literals may have been taken out of it */
+	int			nparams;
+	Oid		   *param_types;
+	char	  **param_values; /* NULL = null */
+	bool	   *param_known;  /* false: cut, redacted or never recorded */
+	List	   *search_path;  /* OIDs of schemas, some may be gone */
+} MonitoredQuery;
+
+/* monitored.c */
+
+/*
+ * All queries of the current database that the current role may see, without
+ * those that have no query id.  Needs dbperf_require_shmem().
+ */
+extern List *dbperf_monitored_queries(void);
+
+DBPERF_PRIVATE_END
 
 #endif /* DBPERF_MONITOR_H */
