@@ -303,3 +303,34 @@ REVOKE ALL ON dbperf.monitor_status FROM PUBLIC;
 GRANT SELECT ON dbperf.monitor_status TO PUBLIC;
 COMMENT ON VIEW dbperf.monitor_status IS
 'what became of the statements over the threshold, how full the ring is, and how the history''s writer does';
+
+--
+-- advisor: what-if plans
+--
+
+CREATE FUNCTION dbperf.what_if(
+    query text,
+    create_indexes text[] DEFAULT '{}',
+    drop_indexes text[] DEFAULT '{}',
+    OUT cost_before float8,
+    OUT cost_after float8,
+    OUT plan_before text,
+    OUT plan_after text,
+    OUT used_indexes text[]
+)
+RETURNS record
+AS 'MODULE_PATHNAME', 'dbperf_what_if'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.what_if(text, text[], text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.what_if(text, text[], text[]) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.what_if(text, text[], text[]) IS
+'plans a statement as if these CREATE INDEX statements had been run and these indexes were gone; creates and drops nothing';
+
+CREATE FUNCTION dbperf.estimate_index_size(create_index text)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'dbperf_estimate_index_size'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.estimate_index_size(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.estimate_index_size(text) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.estimate_index_size(text) IS
+'bytes that the index of this CREATE INDEX statement would have; of a partitioned table, all of its partitions';

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "advisor/advisor.h"
 #include "core/compat.h"
 #include "core/core.h"
 #include "core/exec_hooks.h"
@@ -37,5 +38,6 @@ _PG_init(void)
 		dbperf_launcher_init();
 	}
 	dbperf_monitor_init();
+	dbperf_advisor_init();
 	MarkGUCPrefixReserved("dbperf");
 }
