@@ -334,3 +334,54 @@ REVOKE ALL ON FUNCTION dbperf.estimate_index_size(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dbperf.estimate_index_size(text) TO PUBLIC;
 COMMENT ON FUNCTION dbperf.estimate_index_size(text) IS
 'bytes that the index of this CREATE INDEX statement would have; of a partitioned table, all of its partitions';
+
+--
+-- advisor: which indexes to create
+--
+
+CREATE FUNCTION dbperf.suggest_indexes(
+    queries text[] DEFAULT NULL,
+    storage_budget bigint DEFAULT NULL,
+    max_indexes int DEFAULT 20,
+    min_improvement float8 DEFAULT 0.01,
+    time_limit interval DEFAULT '30 s',
+    OUT rank int,
+    OUT table_name text,
+    OUT ddl text,
+    OUT index_size bigint,
+    OUT benefit_pct float8,
+    OUT cost_before float8,
+    OUT cost_after float8,
+    OUT write_overhead_pct float8,
+    OUT queries bigint[],
+    OUT reason text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_suggest_indexes'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+REVOKE ALL ON FUNCTION dbperf.suggest_indexes(text[], bigint, int, float8, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.suggest_indexes(text[], bigint, int, float8, interval) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.suggest_indexes(text[], bigint, int, float8, interval) IS
+'indexes that would make these statements, or without any the recorded workload of this database, cheaper; best first';
+
+CREATE FUNCTION dbperf.index_candidates(
+    queries text[] DEFAULT NULL,
+    storage_budget bigint DEFAULT NULL,
+    max_indexes int DEFAULT 20,
+    min_improvement float8 DEFAULT 0.01,
+    time_limit interval DEFAULT '30 s',
+    OUT table_name text,
+    OUT ddl text,
+    OUT index_size bigint,
+    OUT verdict text,
+    OUT reason text,
+    OUT benefit_pct float8,
+    OUT queries bigint[]
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_index_candidates'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100;
+REVOKE ALL ON FUNCTION dbperf.index_candidates(text[], bigint, int, float8, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.index_candidates(text[], bigint, int, float8, interval) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.index_candidates(text[], bigint, int, float8, interval) IS
+'everything that suggest_indexes looked at, with its verdict and the reason; and the statements that could not be analysed';
