@@ -385,3 +385,91 @@ REVOKE ALL ON FUNCTION dbperf.index_candidates(text[], bigint, int, float8, inte
 GRANT EXECUTE ON FUNCTION dbperf.index_candidates(text[], bigint, int, float8, interval) TO PUBLIC;
 COMMENT ON FUNCTION dbperf.index_candidates(text[], bigint, int, float8, interval) IS
 'everything that suggest_indexes looked at, with its verdict and the reason; and the statements that could not be analysed';
+
+--
+-- advisor: how much of the workload the indexes cover
+--
+
+CREATE FUNCTION dbperf.predicate_coverage(
+    queries text[] DEFAULT NULL,
+    time_limit interval DEFAULT '10 s',
+    OUT queryid bigint,
+    OUT table_name text,
+    OUT predicate text,
+    OUT kind text,
+    OUT weight float8,
+    OUT covered bool,
+    OUT suggestion text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_predicate_coverage'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100;
+REVOKE ALL ON FUNCTION dbperf.predicate_coverage(text[], interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.predicate_coverage(text[], interval) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.predicate_coverage(text[], interval) IS
+'what each statement (null: of the recorded workload, as far as the caller may see it) asks of its tables and whether an existing index serves it (covered) or a proposed one would (suggestion); what no index can help is left out, and so are statements that time_limit does not suffice for; weight is the statement''s share of the workload';
+
+CREATE VIEW dbperf.index_coverage AS
+    SELECT c.table_name,
+           pg_catalog.count(DISTINCT (c.predicate, c.kind)) AS predicates,
+           pg_catalog.sum(c.weight) AS weight,
+           COALESCE(pg_catalog.sum(c.weight) FILTER (WHERE c.covered), 0) AS covered_weight,
+           100 * COALESCE(pg_catalog.sum(c.weight) FILTER (WHERE c.covered), 0) /
+           NULLIF(pg_catalog.sum(c.weight), 0) AS coverage_pct
+      FROM dbperf.predicate_coverage() AS c
+     GROUP BY c.table_name;
+REVOKE ALL ON dbperf.index_coverage FROM PUBLIC;
+GRANT SELECT ON dbperf.index_coverage TO PUBLIC;
+COMMENT ON VIEW dbperf.index_coverage IS
+'per table: the predicates of the recorded workload that an index serves or could serve, and which part of them, by weight, existing indexes do serve; each query takes up to 10 s';
+
+CREATE VIEW dbperf.index_coverage_queries AS
+    SELECT c.queryid,
+           pg_catalog.count(*) AS predicates,
+           pg_catalog.count(*) FILTER (WHERE c.covered) AS covered_predicates,
+           100 * pg_catalog.count(*) FILTER (WHERE c.covered)::float8 /
+           pg_catalog.count(*)::float8 AS coverage_pct
+      FROM dbperf.predicate_coverage() AS c
+     GROUP BY c.queryid;
+REVOKE ALL ON dbperf.index_coverage_queries FROM PUBLIC;
+GRANT SELECT ON dbperf.index_coverage_queries TO PUBLIC;
+COMMENT ON VIEW dbperf.index_coverage_queries IS
+'per query: how many of its predicates that an index serves or could serve are served by existing indexes; each query takes up to 10 s';
+
+CREATE VIEW dbperf.index_coverage_total AS
+    SELECT pg_catalog.count(DISTINCT (c.table_name, c.predicate, c.kind)) AS predicates,
+           COALESCE(pg_catalog.sum(c.weight), 0) AS weight,
+           COALESCE(pg_catalog.sum(c.weight) FILTER (WHERE c.covered), 0) AS covered_weight,
+           100 * COALESCE(pg_catalog.sum(c.weight) FILTER (WHERE c.covered), 0) /
+           NULLIF(pg_catalog.sum(c.weight), 0) AS coverage_pct
+      FROM dbperf.predicate_coverage() AS c;
+REVOKE ALL ON dbperf.index_coverage_total FROM PUBLIC;
+GRANT SELECT ON dbperf.index_coverage_total TO PUBLIC;
+COMMENT ON VIEW dbperf.index_coverage_total IS
+'the same for all tables; coverage_pct is null while there is nothing that an index serves or could serve';
+
+CREATE FUNCTION dbperf.uncovered_predicates(
+    queries text[] DEFAULT NULL,
+    time_limit interval DEFAULT '10 s',
+    OUT table_name text,
+    OUT predicate text,
+    OUT kind text,
+    OUT weight float8,
+    OUT queries bigint[],
+    OUT suggestion text
+)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 100
+BEGIN ATOMIC
+    SELECT c.table_name, c.predicate, c.kind, pg_catalog.sum(c.weight),
+           pg_catalog.array_agg(DISTINCT c.queryid),
+           pg_catalog.min(c.suggestion)
+      FROM dbperf.predicate_coverage($1, $2) AS c
+     WHERE NOT c.covered
+     GROUP BY c.table_name, c.predicate, c.kind
+     ORDER BY 4 DESC, 1, 2, 3;
+END;
+REVOKE ALL ON FUNCTION dbperf.uncovered_predicates(text[], interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.uncovered_predicates(text[], interval) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.uncovered_predicates(text[], interval) IS
+'predicates that no existing index serves but a proposed one would, with the queries that have them; the largest weight first';
