@@ -473,3 +473,49 @@ REVOKE ALL ON FUNCTION dbperf.uncovered_predicates(text[], interval) FROM PUBLIC
 GRANT EXECUTE ON FUNCTION dbperf.uncovered_predicates(text[], interval) TO PUBLIC;
 COMMENT ON FUNCTION dbperf.uncovered_predicates(text[], interval) IS
 'predicates that no existing index serves but a proposed one would, with the queries that have them; the largest weight first';
+
+--
+-- advisor: indexes that nobody needs, and other findings
+--
+
+CREATE FUNCTION dbperf.suggest_index_drops(
+    min_stats_age interval DEFAULT '7 days',
+    OUT index_name text,
+    OUT table_name text,
+    OUT reason text,
+    OUT replaced_by text,
+    OUT index_size bigint,
+    OUT scans bigint,
+    OUT stats_age interval,
+    OUT cost_change_pct float8,
+    OUT ddl text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_suggest_index_drops'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.suggest_index_drops(interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.suggest_index_drops(interval) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.suggest_index_drops(interval) IS
+'indexes that nobody needs: duplicates, prefixes of others, those without a scan for at least min_stats_age, and INVALID leftovers; of tables that the caller owns or may read';
+
+CREATE FUNCTION dbperf.index_findings(
+    OUT kind text,
+    OUT table_name text,
+    OUT index_name text,
+    OUT finding text,
+    OUT ddl text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_index_findings'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.index_findings() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.index_findings() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.index_findings() IS
+'the rows of the view index_findings';
+
+CREATE VIEW dbperf.index_findings AS
+    SELECT * FROM dbperf.index_findings();
+REVOKE ALL ON dbperf.index_findings FROM PUBLIC;
+GRANT SELECT ON dbperf.index_findings TO PUBLIC;
+COMMENT ON VIEW dbperf.index_findings IS
+'what is wrong or costly about indexes whatever the workload is: INVALID leftovers, foreign keys without an index, tables never analyzed, indexes that each refresh of a materialized view rebuilds; of tables that the caller owns or may read';
