@@ -519,3 +519,377 @@ REVOKE ALL ON dbperf.index_findings FROM PUBLIC;
 GRANT SELECT ON dbperf.index_findings TO PUBLIC;
 COMMENT ON VIEW dbperf.index_findings IS
 'what is wrong or costly about indexes whatever the workload is: INVALID leftovers, foreign keys without an index, tables never analyzed, indexes that each refresh of a materialized view rebuilds; of tables that the caller owns or may read';
+
+--
+-- advisor: the advice that is kept
+--
+
+CREATE TABLE dbperf.index_advice (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    schema_name name NOT NULL,
+    table_name name NOT NULL,
+    access_method name NOT NULL,
+    key_columns text[] NOT NULL,
+    include_columns text[] NOT NULL DEFAULT '{}',
+    predicate text,
+    identity text NOT NULL,
+    ddl text NOT NULL,
+    index_size bigint,
+    benefit_pct float8,
+    write_overhead_pct float8,
+    queries bigint[],
+    reason text,
+    first_seen timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    last_seen timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    times_seen bigint NOT NULL DEFAULT 1,
+    times_missed int NOT NULL DEFAULT 0,
+    status text NOT NULL DEFAULT 'open',
+    status_since timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    last_error text,
+    index_name name,
+    build_started_at timestamptz,
+    applied_at timestamptz,
+    verdict text,
+    verdict_detail text,
+    drop_ddl text,
+    CONSTRAINT index_advice_status_check CHECK
+        (status IN ('open', 'building', 'applied', 'failed', 'dismissed', 'obsolete')),
+    CONSTRAINT index_advice_verdict_check CHECK
+        (verdict IN ('improved', 'neutral', 'worse', 'inconclusive'))
+);
+-- a definition can be too long for an index entry
+CREATE UNIQUE INDEX index_advice_identity ON dbperf.index_advice (pg_catalog.md5(identity));
+REVOKE ALL ON dbperf.index_advice FROM PUBLIC;
+GRANT SELECT ON dbperf.index_advice TO pg_read_all_stats;
+SELECT pg_catalog.pg_extension_config_dump('dbperf.index_advice', '');
+SELECT pg_catalog.pg_extension_config_dump('dbperf.index_advice_id_seq', '');
+COMMENT ON SEQUENCE dbperf.index_advice_id_seq IS
+'ids of index_advice';
+COMMENT ON TABLE dbperf.index_advice IS
+'indexes that were proposed, each definition once, and what became of them; kept by a worker every dbperf.advisor_interval';
+COMMENT ON COLUMN dbperf.index_advice.identity IS 'the definition: what makes it the same advice when it is seen again';
+COMMENT ON COLUMN dbperf.index_advice.ddl IS 'statements to run by hand, one a line';
+COMMENT ON COLUMN dbperf.index_advice.times_missed IS 'refreshes in a row that did not propose it';
+COMMENT ON COLUMN dbperf.index_advice.status IS
+'open, building (also: waiting for that), applied (the index exists), failed, dismissed, obsolete (its table or columns are gone, or it was not proposed any more)';
+COMMENT ON COLUMN dbperf.index_advice.verdict IS
+'how the table''s queries did afterwards: improved, neutral, worse or inconclusive; null = not judged yet';
+COMMENT ON COLUMN dbperf.index_advice.drop_ddl IS 'how to drop the index, where the verdict is worse';
+
+-- One row: the last run of the advisor in this database.
+CREATE TABLE dbperf.advisor_runs (
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    statements bigint,
+    statements_failed bigint,
+    advice bigint,
+    complete bool,
+    last_error text
+);
+CREATE UNIQUE INDEX advisor_runs_one_row ON dbperf.advisor_runs ((true));
+REVOKE ALL ON dbperf.advisor_runs FROM PUBLIC;
+GRANT SELECT ON dbperf.advisor_runs TO pg_read_all_stats;
+COMMENT ON TABLE dbperf.advisor_runs IS
+'the last run of the advisor in this database; the view advisor_status has all databases';
+
+CREATE FUNCTION dbperf.advisor_status(
+    OUT database_name name,
+    OUT running bool,
+    OUT last_run_at timestamptz,
+    OUT duration_ms float8,
+    OUT statements bigint,
+    OUT statements_failed bigint,
+    OUT advice bigint,
+    OUT complete bool,
+    OUT last_error text,
+    OUT next_run_at timestamptz
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_advisor_status'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.advisor_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.advisor_status() TO pg_read_all_stats;
+COMMENT ON FUNCTION dbperf.advisor_status() IS
+'see the view advisor_status';
+
+CREATE VIEW dbperf.advisor_status AS
+    SELECT * FROM dbperf.advisor_status();
+REVOKE ALL ON dbperf.advisor_status FROM PUBLIC;
+GRANT SELECT ON dbperf.advisor_status TO pg_read_all_stats;
+COMMENT ON VIEW dbperf.advisor_status IS
+'the advisor''s last run in each database that it has visited, and when the next one is due';
+
+CREATE FUNCTION dbperf.refresh_index_advice()
+RETURNS int
+AS 'MODULE_PATHNAME', 'dbperf_refresh_index_advice'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.refresh_index_advice() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.refresh_index_advice() IS
+'runs the advisor on the recorded workload of this database now and brings index_advice up to date; returns how many indexes it proposes';
+
+CREATE FUNCTION dbperf.dismiss_index_advice(id bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_dismiss_index_advice'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.dismiss_index_advice(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.dismiss_index_advice(bigint) IS
+'turns advice down for good: it stays dismissed when it is seen again';
+
+CREATE FUNCTION dbperf.undismiss_index_advice(id bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_undismiss_index_advice'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.undismiss_index_advice(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.undismiss_index_advice(bigint) IS
+'makes dismissed advice open again';
+
+CREATE FUNCTION dbperf.export_index_advice()
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT '-- Indexes proposed for database ' || quote_ident(current_database()) || ', '
+           || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC.' || E'\n'
+           || E'-- CREATE INDEX CONCURRENTLY cannot run inside a transaction block: do not run this\n'
+           || E'-- with psql''s --single-transaction.  If a statement fails, drop the INVALID index\n'
+           || E'-- that it leaves before running it again.\n'
+           || coalesce(string_agg(
+                E'\n-- advice ' || a.id || ' on '
+                || regexp_replace(format('%I.%I', a.schema_name, a.table_name), '\s', ' ', 'g') || ': '
+                || coalesce('saves ' || round(a.benefit_pct::numeric, 1) || ' % of the workload''s cost, ', '')
+                || coalesce('about ' || pg_size_pretty(a.index_size) || ', ', '')
+                || CASE WHEN a.write_overhead_pct >= 1
+                        THEN 'makes writing a row ' || round(a.write_overhead_pct::numeric) || ' % dearer, '
+                        ELSE '' END
+                || 'seen ' || a.times_seen || ' times since '
+                || to_char(a.first_seen AT TIME ZONE 'UTC', 'YYYY-MM-DD') || E'\n'
+                -- no line break gets a text out of its comment
+                || coalesce('-- ' || regexp_replace(a.reason, '\s+', ' ', 'g') || E'\n', '')
+                || a.ddl || E'\n',
+                '' ORDER BY a.benefit_pct DESC NULLS LAST, a.id),
+              E'\n-- There is no open advice.\n')
+      FROM dbperf.index_advice AS a
+     WHERE a.status = 'open'
+$$;
+REVOKE ALL ON FUNCTION dbperf.export_index_advice() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.export_index_advice() TO pg_read_all_stats;
+COMMENT ON FUNCTION dbperf.export_index_advice() IS
+'the open advice as a migration script with comments';
+
+--
+-- advisor: building indexes
+--
+
+-- Builds that somebody asked for, and INVALID indexes that are to be dropped.
+CREATE TABLE dbperf.index_build_queue (
+    id bigint PRIMARY KEY,
+    cleanup bool NOT NULL DEFAULT false,
+    role_id oid NOT NULL,
+    session_role_id oid NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    started_at timestamptz,
+    not_before timestamptz,
+    attempts int NOT NULL DEFAULT 0,
+    schema_name name,
+    table_name name,
+    index_name name
+);
+REVOKE ALL ON dbperf.index_build_queue FROM PUBLIC;
+GRANT SELECT ON dbperf.index_build_queue TO pg_read_all_stats;
+COMMENT ON TABLE dbperf.index_build_queue IS
+'what the index build worker of this database has to do; see the view index_builds';
+
+CREATE FUNCTION dbperf.apply_index_advice(id bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_apply_index_advice'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.apply_index_advice(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.apply_index_advice(bigint) IS
+'has a worker build the index, concurrently and with the caller''s rights, once the transaction has committed';
+
+CREATE FUNCTION dbperf.cancel_index_build(id bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_cancel_index_build'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.cancel_index_build(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.cancel_index_build(bigint) IS
+'ends a build: one that has begun becomes failed and its index is dropped, one that waits goes back to open';
+
+CREATE FUNCTION dbperf.index_builds(
+    OUT database_name name,
+    OUT id bigint,
+    OUT table_name text,
+    OUT index_name name,
+    OUT role_name name,
+    OUT pid int,
+    OUT state text,
+    OUT requested_at timestamptz,
+    OUT started_at timestamptz,
+    OUT index_size bigint,
+    OUT table_size bigint,
+    OUT free_bytes bigint,
+    OUT partitions_done int,
+    OUT partitions_total int,
+    OUT canceled_by name
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_index_builds'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.index_builds() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.index_builds() TO pg_read_all_stats;
+COMMENT ON FUNCTION dbperf.index_builds() IS
+'the builds that run now in any database; the view index_builds adds their progress and those that wait';
+
+CREATE FUNCTION dbperf.free_disk_space(tablespace oid DEFAULT 0)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'dbperf_free_disk_space'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION dbperf.free_disk_space(oid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.free_disk_space(oid) TO pg_read_all_stats;
+COMMENT ON FUNCTION dbperf.free_disk_space(oid) IS
+'bytes that the server may still use where a tablespace is; 0 = where new indexes of this session go';
+
+CREATE VIEW dbperf.index_builds AS
+    SELECT b.database_name, b.id, b.table_name, b.index_name, b.role_name, b.pid, b.state,
+           p.phase,
+           CASE WHEN p.blocks_total > 0
+                THEN pg_catalog.round(100.0 * p.blocks_done / p.blocks_total, 1)
+                WHEN p.tuples_total > 0
+                THEN pg_catalog.round(100.0 * p.tuples_done / p.tuples_total, 1)
+                WHEN p.lockers_total > 0
+                THEN pg_catalog.round(100.0 * p.lockers_done / p.lockers_total, 1)
+           END AS phase_pct,
+           pg_catalog.pg_blocking_pids(b.pid) AS waits_for,
+           b.partitions_done, b.partitions_total,
+           b.requested_at, b.started_at,
+           -- only roughly: 60 MB of table a second are read (twice), 30 MB of index
+           -- written; a busy machine took 3 s and 17 s where this says 8 s and 10 s
+           pg_catalog.make_interval(secs => (2 * b.table_size / 60e6 + b.index_size / 30e6)) AS estimated_time,
+           b.index_size, b.table_size, b.free_bytes, b.canceled_by
+      FROM dbperf.index_builds() AS b
+           LEFT JOIN pg_catalog.pg_stat_progress_create_index AS p ON p.pid = b.pid
+    UNION ALL
+    SELECT pg_catalog.current_database(), q.id,
+           pg_catalog.format('%I.%I', COALESCE(q.schema_name, a.schema_name),
+                             COALESCE(q.table_name, a.table_name)),
+           q.index_name, pg_catalog.pg_get_userbyid(q.role_id), NULL,
+           CASE WHEN q.cleanup THEN 'cleanup queued' ELSE 'queued' END,
+           NULL, NULL, NULL, NULL, NULL, q.requested_at, NULL, NULL,
+           a.index_size, NULL, dbperf.free_disk_space(), NULL
+      FROM dbperf.index_build_queue AS q
+           LEFT JOIN dbperf.index_advice AS a ON a.id = q.id
+     WHERE NOT EXISTS (SELECT FROM dbperf.index_builds() AS b
+                        WHERE b.id = q.id
+                          AND b.database_name = pg_catalog.current_database());
+REVOKE ALL ON dbperf.index_builds FROM PUBLIC;
+GRANT SELECT ON dbperf.index_builds TO pg_read_all_stats;
+COMMENT ON VIEW dbperf.index_builds IS
+'index builds that run, in any database, and those that wait in this one; waits_for are the sessions that block it';
+
+--
+-- advisor: judging what was built
+--
+
+CREATE TABLE dbperf.index_advice_measurements (
+    queryid bigint NOT NULL,
+    taken_at timestamptz NOT NULL,
+    calls bigint NOT NULL,
+    total_ms float8 NOT NULL,
+    tables text[] NOT NULL,
+    PRIMARY KEY (queryid, taken_at)
+);
+REVOKE ALL ON dbperf.index_advice_measurements FROM PUBLIC;
+GRANT SELECT ON dbperf.index_advice_measurements TO pg_read_all_stats;
+COMMENT ON TABLE dbperf.index_advice_measurements IS
+'calls and time of each query since its statistics began, hourly and around each index build, and the tables it uses; kept for 15 days';
+
+CREATE FUNCTION dbperf.judge_index_advice(
+    id bigint,
+    at_time timestamptz DEFAULT pg_catalog.now(),
+    OUT verdict text,
+    OUT detail text,
+    OUT calls_before bigint,
+    OUT calls_after bigint,
+    OUT ratio float8,
+    OUT control_ratio float8
+)
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH advice AS (
+        SELECT format('%I.%I', a.schema_name, a.table_name) AS table_name,
+               a.build_started_at, a.applied_at
+          FROM dbperf.index_advice AS a
+         WHERE a.id = $1 AND a.status = 'applied'
+    ), measured AS (
+        SELECT m.queryid, m.tables, m.taken_at, m.calls, m.total_ms,
+               lag(m.taken_at) OVER w AS from_at,
+               lag(m.calls) OVER w AS old_calls,
+               lag(m.total_ms) OVER w AS old_ms
+          FROM dbperf.index_advice_measurements AS m
+         WHERE m.taken_at <= $2
+        WINDOW w AS (PARTITION BY m.queryid ORDER BY m.taken_at)
+    ), periods AS (
+        -- counters that went back began anew
+        SELECT m.queryid, a.table_name = ANY (m.tables) AS on_table,
+               extract(hour FROM m.from_at AT TIME ZONE 'UTC') AS hour,
+               m.taken_at > a.applied_at AS after,
+               CASE WHEN m.calls >= m.old_calls THEN m.calls - m.old_calls ELSE m.calls END AS calls,
+               CASE WHEN m.calls >= m.old_calls THEN m.total_ms - m.old_ms ELSE m.total_ms END AS ms
+          FROM measured AS m, advice AS a
+         WHERE m.taken_at - m.from_at <= interval '2 hours'
+           AND (m.taken_at <= a.build_started_at AND m.from_at >= a.build_started_at - interval '7 days'
+                OR m.from_at >= a.applied_at AND m.taken_at <= a.applied_at + interval '7 days')
+    ), cells AS (
+        -- only queries and hours of the day that are on both sides
+        SELECT p.on_table,
+               sum(p.calls) FILTER (WHERE NOT p.after) AS calls_before,
+               sum(p.calls) FILTER (WHERE p.after) AS calls_after,
+               sum(p.ms) FILTER (WHERE NOT p.after) AS ms_before,
+               sum(p.ms) FILTER (WHERE p.after) AS ms_after
+          FROM periods AS p
+         GROUP BY p.on_table, p.queryid, p.hour
+        HAVING sum(p.calls) FILTER (WHERE NOT p.after) > 0
+           AND sum(p.calls) FILTER (WHERE p.after) > 0
+    ), sums AS (
+        -- what the calls after would have taken before, against what they took
+        SELECT COALESCE(sum(c.calls_before) FILTER (WHERE c.on_table), 0)::bigint AS calls_before,
+               COALESCE(sum(c.calls_after) FILTER (WHERE c.on_table), 0)::bigint AS calls_after,
+               sum(c.ms_after) FILTER (WHERE c.on_table) /
+               nullif(sum(c.calls_after * c.ms_before / c.calls_before) FILTER (WHERE c.on_table), 0)
+                   AS ratio,
+               CASE WHEN least(sum(c.calls_before) FILTER (WHERE NOT c.on_table),
+                               sum(c.calls_after) FILTER (WHERE NOT c.on_table)) >= 200
+                    THEN sum(c.ms_after) FILTER (WHERE NOT c.on_table) /
+                         nullif(sum(c.calls_after * c.ms_before / c.calls_before)
+                                FILTER (WHERE NOT c.on_table), 0)
+               END AS control_ratio
+          FROM cells AS c
+    ), judged AS (
+        SELECT s.*, a.applied_at,
+               least(s.calls_before, s.calls_after) >= 200 AND s.ratio IS NOT NULL AS enough,
+               s.ratio / COALESCE(nullif(s.control_ratio, 0), 1) AS change
+          FROM sums AS s, advice AS a
+    )
+    SELECT CASE WHEN j.enough AND j.change < 0.8 THEN 'improved'
+                WHEN j.enough AND j.change > 1.25 THEN 'worse'
+                WHEN j.enough THEN 'neutral'
+                WHEN $2 >= j.applied_at + interval '7 days' THEN 'inconclusive'
+           END,
+           CASE WHEN j.enough
+                THEN format('The table''s queries take %s times as long as before at the same hours of the day, %s; %s calls before, %s after.',
+                            round(j.ratio::numeric, 3),
+                            CASE WHEN j.control_ratio IS NULL
+                                 THEN 'there are too few other queries to compare with'
+                                 ELSE format('other queries %s times', round(j.control_ratio::numeric, 3))
+                            END, j.calls_before, j.calls_after)
+                ELSE format('Fewer than 200 calls at the same hours of the day: %s before, %s after.',
+                            j.calls_before, j.calls_after)
+           END,
+           j.calls_before, j.calls_after, j.ratio, j.control_ratio
+      FROM judged AS j
+$$;
+REVOKE ALL ON FUNCTION dbperf.judge_index_advice(bigint, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.judge_index_advice(bigint, timestamptz) TO pg_read_all_stats;
+COMMENT ON FUNCTION dbperf.judge_index_advice(bigint, timestamptz) IS
+'what index_advice_measurements say about an applied index: time per call of the table''s queries after it against before it, divided by that of the other queries; null verdict = not enough calls yet';
