@@ -133,9 +133,15 @@ os_field()
 }
 
 # Sets pg_major, pg_bin, pg_config: the distribution's own server, or the one
-# that PG_MAJOR asks for.
+# that PG_MAJOR asks for, or the installation whose pg_config PG_CONFIG names.
 choose_server()
 {
+	if [ -n "${PG_CONFIG:-}" ]; then
+		pg_config=$PG_CONFIG
+		pg_bin=$("$pg_config" --bindir)
+		pg_major=$("$pg_config" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+		return
+	fi
 	pg_major=${PG_MAJOR:-}
 	if [ -z "$pg_major" ]; then
 		case "$(os_field ID)-$(os_field VERSION_ID)" in
