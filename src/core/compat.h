@@ -98,8 +98,7 @@
 #define DBPERF_MAY_EXECUTE(oid)                                                                    \
 	(object_aclcheck(ProcedureRelationId, (oid), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
 #else
-#define DBPERF_MAY_EXECUTE(oid)                                                                    \
-	(pg_proc_aclcheck((oid), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#define DBPERF_MAY_EXECUTE(oid) (pg_proc_aclcheck((oid), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
 #endif
 
 /* 16 added JSON constructors, 17 JSON_VALUE and its like. */
