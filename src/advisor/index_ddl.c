@@ -157,11 +157,20 @@ append_definition(StringInfo out, const IndexDef *def)
 
 /*
  * "ON [ONLY] table USING ...", every name qualified: the search_path must not
- * have what could be left away.
+ * have what could be left away.  Constants are written so that any session reads
+ * them the same.
  */
 static char *
 definition_text(const IndexDef *def, bool only)
 {
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"DateStyle", "ISO, YMD"},
+		{"IntervalStyle", "postgres"},
+		{"extra_float_digits", "1"},
+		{"bytea_output", "hex"},
+		{"quote_all_identifiers", "off"},
+	};
 	StringInfoData out;
 	int			   nestlevel;
 
@@ -173,8 +182,9 @@ definition_text(const IndexDef *def, bool only)
 	appendStringInfo(&out, "ON %s%s", only ? "ONLY " : "", dbperf_table_name(def->relid));
 
 	nestlevel = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 	append_definition(&out, def);
 	AtEOXact_GUC(true, nestlevel);
 	return out.data;
