@@ -279,11 +279,12 @@ put_rejected(ReturnSetInfo *rsinfo, const AdviseResult *result)
 		CandidateRow	 row = {.verdict = "rejected", .benefit_pct = -1};
 
 		CHECK_FOR_INTERRUPTS();
-		if (candidate->verdict == NULL || is_chosen(result, candidate) ||
-			!dbperf_index_def_valid(candidate->def))
+		if (candidate->verdict == NULL || is_chosen(result, candidate))
+			continue;
+		row.ddl = dbperf_advice_ddl(candidate->def, NULL);
+		if (row.ddl == NULL)
 			continue;
 		row.table_name = dbperf_table_name(candidate->def->relid);
-		row.ddl = dbperf_index_def_ddl(candidate->def, NULL, true);
 		row.bytes = id < result->whatif->nindexes ? result->whatif->indexes[id]->bytes : -1;
 		row.reason = candidate->verdict;
 		if (candidate->note != NULL)

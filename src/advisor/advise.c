@@ -15,12 +15,12 @@
 
 #include <float.h>
 
-#include "access/heapam.h"
 #include "advisor/selection.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/partition.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -296,27 +296,51 @@ make_advice(Run *run, int rank, const Config *from, const Config *to, const Conf
 	return advice;
 }
 
+/*
+ * The statements that create an index, as one text; NULL if its table is gone
+ * or is being changed.  Names in "names" are avoided, its own is added; without
+ * a list it is the first statement only.
+ */
+char *
+dbperf_advice_ddl(const IndexDef *def, List **names)
+{
+	StringInfoData ddl;
+	ListCell	  *lc;
+
+	/* No visit holds a lock any more. */
+	if (!ConditionalLockRelationOid(def->relid, AccessShareLock))
+		return NULL;
+
+	initStringInfo(&ddl);
+	if (dbperf_index_def_valid(def) && names == NULL)
+		appendStringInfoString(&ddl, dbperf_index_def_ddl(def, NULL, true));
+	else if (dbperf_index_def_valid(def))
+	{
+		char *name = dbperf_index_def_name_free(def, *names);
+
+		*names = lappend(*names, name);
+		foreach (lc, dbperf_index_def_script(def, name))
+		{
+			if (ddl.len > 0)
+				appendStringInfoString(&ddl, ";\n");
+			appendStringInfoString(&ddl, lfirst(lc));
+		}
+	}
+	UnlockRelationOid(def->relid, AccessShareLock);
+	return ddl.len > 0 ? ddl.data : NULL;
+}
+
 /* The statements that create the index, and drop what it replaces. */
 static void
 add_ddl(Advice *advice, List **names)
 {
-	const IndexDef *def = advice->candidate->def;
-	char		   *name = dbperf_index_def_name_free(def, *names);
-	StringInfoData	ddl;
-	ListCell	   *lc;
-
-	*names = lappend(*names, name);
-	initStringInfo(&ddl);
-	foreach (lc, dbperf_index_def_script(def, name))
-	{
-		if (ddl.len > 0)
-			appendStringInfoString(&ddl, ";\n");
-		appendStringInfoString(&ddl, lfirst(lc));
-	}
-	if (OidIsValid(advice->replaces))
-		appendStringInfo(&ddl, ";\nDROP INDEX CONCURRENTLY %s",
-						 dbperf_table_name(advice->replaces));
-	advice->ddl = ddl.data;
+	advice->ddl = dbperf_advice_ddl(advice->candidate->def, names);
+	if (advice->ddl == NULL)
+		advice->ddl = psprintf("-- %s was dropped or is being changed",
+							   dbperf_table_name(advice->candidate->def->relid));
+	else if (OidIsValid(advice->replaces))
+		advice->ddl = psprintf("%s;\nDROP INDEX CONCURRENTLY %s", advice->ddl,
+							   dbperf_table_name(advice->replaces));
 }
 
 /* Why a candidate that was looked at was not chosen. */

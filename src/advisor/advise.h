@@ -69,6 +69,13 @@ typedef struct AdviseResult
  */
 extern AdviseResult *dbperf_advise(const AdviseRequest *request);
 
+/*
+ * The statements that create an index, as one text; NULL if its table is gone
+ * or is being changed.  Names in "names" are avoided, its own is added; without
+ * a list it is the first statement only.
+ */
+extern char *dbperf_advice_ddl(const IndexDef *def, List **names);
+
 DBPERF_PRIVATE_END
 
 #endif /* DBPERF_ADVISE_H */

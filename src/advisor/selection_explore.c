@@ -27,9 +27,9 @@
 /* A restart that begins this much worse is not worth improving. */
 #define MAX_WORSE 1.05
 /* Sets that are enumerated at most. */
-#define MAX_BRANCHES 8000
+#define MAX_BRANCHES 4000
 /* Costs of subjects that either part looks up at most: a fraction of a second. */
-#define MAX_WORK 300000
+#define MAX_WORK 150000
 /* An improvement smaller than this is noise. */
 #define MIN_PROGRESS 1e-7
 
