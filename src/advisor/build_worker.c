@@ -71,9 +71,10 @@ slot_set_state(BuildState state)
 static void
 slot_show_step(const BuildStep *step, Oid tablespace, int64 table_bytes)
 {
+	const char *table = quote_qualified_identifier(step->schema_name, step->table_name);
+
 	LWLockAcquire(BUILD_LOCK, LW_EXCLUSIVE);
-	strlcpy(build.slot->table, quote_qualified_identifier(step->schema_name, step->table_name),
-			sizeof(build.slot->table));
+	strlcpy(build.slot->table, table, sizeof(build.slot->table));
 	strlcpy(build.slot->index, step->index_name, NAMEDATALEN);
 	build.slot->tablespace = tablespace;
 	build.slot->table_bytes = table_bytes;
