@@ -24,7 +24,7 @@ CREATE FUNCTION advised(OUT ddl text, OUT queries text[]) RETURNS SETOF record L
                          WHERE q.queryid = ANY (s.queries) ORDER BY 1)
       FROM dbperf.suggest_indexes(min_improvement => 0) s ORDER BY 1, 2 $$;
 CREATE FUNCTION refused(OUT query text, OUT reason text) RETURNS SETOF record LANGUAGE sql AS $$
-    SELECT DISTINCT pg_catalog.left(q.query, 80), c.reason
+    SELECT DISTINCT pg_catalog.left(q.query, 80) COLLATE "C", c.reason COLLATE "C"
       FROM dbperf.index_candidates() c JOIN dbperf.query_samples q ON q.queryid = ANY (c.queries)
      WHERE c.ddl IS NULL AND q.query ~ '^(SELECT|PREPARE|COPY|DECLARE) .*(app|evil|short_lived|mine_only)'
      ORDER BY 1, 2 $$;

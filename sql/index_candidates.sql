@@ -16,11 +16,13 @@ LANGUAGE sql AS $$
      ORDER BY 1
 $$;
 
+-- LIKE needs other operator classes where strings are not in the order of bytes
+CREATE COLLATION linguistic (provider = libc, locale = 'C.UTF-8');
 CREATE TABLE client (
     id int PRIMARY KEY,
-    email text,
-    name varchar(40),
-    code char(8),
+    email text COLLATE linguistic,
+    name varchar(40) COLLATE linguistic,
+    code char(8) COLLATE linguistic,
     byte_order text COLLATE "C",
     country text,
     deleted_at timestamptz,
