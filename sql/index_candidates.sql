@@ -234,6 +234,12 @@ DROP EXTENSION pg_trgm;
 SELECT c.table_name, c.ddl, c.reason
   FROM dbperf.index_candidates(ARRAY['SELECT * FROM client WHERE email LIKE ''%u1%''']) c;
 
+-- a definition does not depend on how the session writes dates
+SET DateStyle = 'SQL, DMY';
+SELECT * FROM keys('SELECT * FROM ticket
+                     WHERE coalesce(opened, timestamp ''31/01/2030'') = timestamp ''15/01/2024''');
+RESET DateStyle;
+
 DROP OWNED BY regress_dbperf_tenant;
 DROP ROLE regress_dbperf_tenant;
 SET client_min_messages = warning;
