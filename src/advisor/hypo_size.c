@@ -35,6 +35,7 @@
  */
 #define GIST_FILL 0.57
 #define GIST_SORTED_FILL 0.73
+#define GIST_SORTED_RANGE_FILL 1.1 /* sorting ignores the fill factor */
 #define SPGIST_FILL 0.75
 
 /* GiST's operator classes look at so many values. */
@@ -319,10 +320,12 @@ size_gist(HypoRelation *hypo, HypoTable *table, HypoContents *contents)
 	Compression compression = {.hypo = hypo, .contents = contents, .size = -1};
 	double		room = BLCKSZ * GIST_DEFAULT_FILLFACTOR / 100.0 - SizeOfPageHeaderData -
 				  MAXALIGN(sizeof(GISTPageOpaqueData));
-	double fill = gist_sorts(hypo) ? GIST_SORTED_FILL : GIST_FILL;
+	double fill = GIST_FILL;
 	double level;
 	double pages;
 
+	if (gist_sorts(hypo))
+		fill = hypo->opcintype[0] == ANYRANGEOID ? GIST_SORTED_RANGE_FILL : GIST_SORTED_FILL;
 	if (contents != NULL)
 		(void) dbperf_hypo_as_owner(table->owner, compress_keys, &compression);
 	if (compression.size < 0)
