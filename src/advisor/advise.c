@@ -32,7 +32,7 @@
 #define RANKING_ENDS 0.97
 
 /* Planner calls that the search may make: a floor, and per subject. */
-#define SEARCH_PLANS 10000
+#define SEARCH_PLANS 1000
 #define SEARCH_PLANS_PER_SUBJECT 20
 
 /* One run. */
