@@ -103,7 +103,9 @@ BEGIN
 		s.parent_queryid IS NOT NULL OR s.client_addr IS NOT NULL OR s.tags IS NOT NULL OR
 		s.rows IS DISTINCT FROM 1 OR s.queryid IS NULL OR s.wal_bytes <> 0 OR
 		NOT (s.duration_ms BETWEEN 0 AND 10000) OR
-		s.started_at NOT BETWEEN pg_postmaster_start_time() AND clock_timestamp()
+		-- the clock may be set back meanwhile
+		s.started_at NOT BETWEEN pg_postmaster_start_time() - interval '1 hour' AND
+			clock_timestamp() + interval '1 hour'
 	THEN
 		RETURN 'fields';
 	END IF;
