@@ -23,3 +23,16 @@ SELECT count(*) FROM dbperf.slow_queries(9223372036854775807, 922337203685477580
 SELECT count(*) FROM dbperf.slow_queries(NULL, NULL);
 SELECT dbperf.mask_query(NULL), dbperf.mask_query('') = '' AS empty,
        length(dbperf.mask_query(repeat('x', 100000))) AS long;
+
+-- declared by another version of the extension: an error, and nothing is read
+-- beyond what the library fills
+CREATE FUNCTION old_findings(OUT kind text, OUT table_name text)
+    RETURNS SETOF record AS 'dbperf', 'dbperf_index_findings' LANGUAGE C;
+CREATE FUNCTION old_drops(age interval, OUT kind text, OUT table_name text)
+    RETURNS SETOF record AS 'dbperf', 'dbperf_suggest_index_drops' LANGUAGE C;
+CREATE FUNCTION old_what_if(text, text[], text[], OUT a float8, OUT b float8, OUT c text, OUT d text, OUT e text[], OUT f text)
+    AS 'dbperf', 'dbperf_what_if' LANGUAGE C;
+SELECT * FROM old_findings();
+SELECT * FROM old_drops('0');
+SELECT * FROM old_what_if('SELECT 1 FROM pg_class', '{}', '{}');
+DROP FUNCTION old_findings(), old_drops(interval), old_what_if(text, text[], text[]);

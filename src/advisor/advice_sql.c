@@ -11,6 +11,7 @@
 
 #include "advisor/advise.h"
 #include "catalog/pg_type.h"
+#include "core/core.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -126,34 +127,13 @@ subject_ids(const List *subjects)
 }
 
 /*
- * Starts a materialised result of so many columns; an error if the function
- * was declared with another number.
- */
-static ReturnSetInfo *
-begin_rows(FunctionCallInfo fcinfo, int columns)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	InitMaterializedSRF(fcinfo, 0);
-	if (rsinfo->setDesc->natts != columns)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the installed dbperf extension does not fit the loaded dbperf library"),
-				 errdetail("A function has %d columns where the library fills %d.",
-						   rsinfo->setDesc->natts, columns),
-				 errhint("Restart the server if its packages were updated, and run "
-						 "ALTER EXTENSION dbperf UPDATE.")));
-	return rsinfo;
-}
-
-/*
  * suggest_indexes() returns setof record: one row for each proposed index.
  */
 Datum
 dbperf_suggest_indexes(PG_FUNCTION_ARGS)
 {
 	AdviseRequest  request = get_request(fcinfo);
-	ReturnSetInfo *rsinfo = begin_rows(fcinfo, SUGGEST_COLUMNS);
+	ReturnSetInfo *rsinfo = dbperf_srf_begin(fcinfo, SUGGEST_COLUMNS);
 	AdviseResult  *result = dbperf_advise(&request);
 	ListCell	  *lc;
 
@@ -348,7 +328,7 @@ Datum
 dbperf_index_candidates(PG_FUNCTION_ARGS)
 {
 	AdviseRequest  request = get_request(fcinfo);
-	ReturnSetInfo *rsinfo = begin_rows(fcinfo, CANDIDATE_COLUMNS);
+	ReturnSetInfo *rsinfo = dbperf_srf_begin(fcinfo, CANDIDATE_COLUMNS);
 	AdviseResult  *result = dbperf_advise(&request);
 	MemoryContext  caller = MemoryContextSwitchTo(result->context);
 

@@ -415,7 +415,7 @@ dbperf_advisor_status(PG_FUNCTION_ARGS)
 	DatabaseRun	  *runs;
 
 	dbperf_require_shmem();
-	InitMaterializedSRF(fcinfo, 0);
+	(void) dbperf_srf_begin(fcinfo, STATUS_COLUMNS);
 
 	runs = palloc(sizeof(run_state->runs));
 	LWLockAcquire(RUN_LOCK, LW_SHARED);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "advisor/coverage.h"
+#include "core/core.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
@@ -91,7 +92,7 @@ dbperf_predicate_coverage(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("time_limit must not be null"),
 				 errhint("Leave the argument out to use its default.")));
 	limit = time_limit_ms(PG_GETARG_INTERVAL_P(1));
-	InitMaterializedSRF(fcinfo, 0);
+	(void) dbperf_srf_begin(fcinfo, COVERAGE_COLUMNS);
 
 	context =
 		AllocSetContextCreate(CurrentMemoryContext, "dbperf coverage", ALLOCSET_DEFAULT_SIZES);

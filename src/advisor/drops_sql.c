@@ -12,6 +12,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "core/core.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "replication/slot.h"
@@ -183,7 +184,7 @@ dbperf_suggest_index_drops(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("min_stats_age must not be negative")));
 
-	InitMaterializedSRF(fcinfo, 0);
+	(void) dbperf_srf_begin(fcinfo, DROP_COLUMNS);
 	proposals = dbperf_drop_proposals(unused_before);
 	list_sort(proposals, compare_proposals);
 	caveat = caveats(proposals == NIL ? 0 : dbperf_drops_judge(proposals, TIME_LIMIT_MS));

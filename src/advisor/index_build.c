@@ -407,7 +407,7 @@ dbperf_index_builds(PG_FUNCTION_ARGS)
 	BuildShared	   copy;
 
 	dbperf_require_shmem();
-	InitMaterializedSRF(fcinfo, 0);
+	(void) dbperf_srf_begin(fcinfo, BUILDS_COLUMNS);
 
 	LWLockAcquire(BUILD_LOCK, LW_SHARED);
 	memcpy(&copy, dbperf_builds, sizeof(copy));

@@ -18,6 +18,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_statistic.h"
 #include "commands/defrem.h"
+#include "core/core.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -311,7 +312,7 @@ dbperf_index_findings(PG_FUNCTION_ARGS)
 	MemoryContext context;
 	ListCell	 *lc;
 
-	InitMaterializedSRF(fcinfo, 0);
+	(void) dbperf_srf_begin(fcinfo, FINDING_COLUMNS);
 	context = AllocSetContextCreate(CurrentMemoryContext, "dbperf index findings",
 									ALLOCSET_DEFAULT_SIZES);
 	foreach (lc, dbperf_tables_visible())

@@ -11,6 +11,7 @@
 #include "advisor/workload.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "core/core.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -258,6 +259,7 @@ dbperf_what_if(PG_FUNCTION_ARGS)
 	}
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	dbperf_check_columns(desc, lengthof(values));
 
 	question.create = parse_definitions(text_elements(PG_GETARG_ARRAYTYPE_P(1), "create_indexes"));
 	question.hidden = resolve_indexes(text_elements(PG_GETARG_ARRAYTYPE_P(2), "drop_indexes"));

@@ -11,7 +11,9 @@
 #ifndef DBPERF_CORE_H
 #define DBPERF_CORE_H
 
+#include "access/tupdesc.h"
 #include "lib/stringinfo.h"
+#include "nodes/execnodes.h"
 #include "nodes/nodes.h"
 #include "postmaster/bgworker.h"
 #include "storage/lwlock.h"
@@ -54,6 +56,10 @@ extern bool dbperf_may_see_role(Oid owner);
 /* text.c */
 extern int	 dbperf_clip(const char *s, int len, int limit, int encoding);
 extern text *dbperf_server_text(const char *s, int len, int encoding);
+
+/* srf.c */
+extern void			  dbperf_check_columns(TupleDesc desc, int columns);
+extern ReturnSetInfo *dbperf_srf_begin(FunctionCallInfo fcinfo, int columns);
 
 /* worker.c */
 

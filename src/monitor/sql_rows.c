@@ -36,22 +36,12 @@
 void
 dbperf_rows_begin(SqlRows *rows, FunctionCallInfo fcinfo, int columns)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ReturnSetInfo *rsinfo;
 
 	Assert(columns <= SQL_MAX_COLUMNS);
 
 	dbperf_require_shmem();
-	InitMaterializedSRF(fcinfo, 0);
-
-	if (rsinfo->setDesc->natts != columns)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the installed dbperf extension does not fit the loaded dbperf library"),
-				 errdetail("A function has %d columns where the library fills %d.",
-						   rsinfo->setDesc->natts, columns),
-				 errhint("Restart the server if its packages were updated, and run "
-						 "ALTER EXTENSION dbperf UPDATE.")));
-
+	rsinfo = dbperf_srf_begin(fcinfo, columns);
 	rows->store = rsinfo->setResult;
 	rows->desc = rsinfo->setDesc;
 	rows->column = 0;
