@@ -36,6 +36,7 @@ _PG_init(void)
 		dbperf_db_guard_init();
 		dbperf_exec_hooks_init();
 		dbperf_launcher_init();
+		dbperf_writer_init();
 	}
 	dbperf_monitor_init();
 	dbperf_advisor_init();

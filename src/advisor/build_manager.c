@@ -273,25 +273,13 @@ reserve_slot(BuildSlot *next)
 static bool
 start_worker(BuildSlot *next)
 {
-	BackgroundWorker		bgw;
-	BackgroundWorkerHandle *handle;
-	int						number = reserve_slot(next);
+	int number = reserve_slot(next);
 
 	if (number < 0)
 		return false;
 
-	memset(&bgw, 0, sizeof(bgw));
-	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	bgw.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(bgw.bgw_library_name, "dbperf", sizeof(bgw.bgw_library_name));
-	strlcpy(bgw.bgw_function_name, "dbperf_index_build_main", sizeof(bgw.bgw_function_name));
-	strlcpy(bgw.bgw_name, "dbperf index build", sizeof(bgw.bgw_name));
-	strlcpy(bgw.bgw_type, "dbperf index build", sizeof(bgw.bgw_type));
-	bgw.bgw_main_arg = Int32GetDatum(number);
-	memcpy(bgw.bgw_extra, &next->reserved, sizeof(next->reserved));
-
-	if (RegisterDynamicBackgroundWorker(&bgw, &handle))
+	if (dbperf_worker_start("dbperf index build", "dbperf_index_build_main", Int32GetDatum(number),
+							&next->reserved, sizeof(next->reserved), NULL))
 		return true;
 
 	LWLockAcquire(BUILD_LOCK, LW_EXCLUSIVE);

@@ -12,6 +12,7 @@
 #define DBPERF_CORE_H
 
 #include "access/tupdesc.h"
+#include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodes.h"
@@ -78,16 +79,68 @@ typedef struct DbperfWorker
 	int				  restart;	/* seconds before a restart */
 } DbperfWorker;
 
+/* What a worker keeps of one of several things that it does; zero at first. */
+typedef struct DbperfWorkerPart
+{
+	char		error[256]; /* the last one, "" after a success */
+	int			sqlstate;
+	TimestampTz logged;		/* when an error was last written to the log */
+	long		back_off;	/* ms after a failed step, 0 = it went well */
+	TimestampTz not_before; /* the end of that time */
+	int			reloads;	/* of the configuration, when it began */
+} DbperfWorkerPart;
+
 extern void dbperf_worker_register(const DbperfWorker *worker);
 extern void dbperf_worker_begin(void);
 extern void dbperf_worker_connect(const char *database);
 extern void dbperf_worker_wait(bool (*wanted)(void));
 extern void dbperf_worker_loop(const char *name, DbperfWorkerStep step, void *arg);
+extern bool dbperf_worker_try(DbperfWorkerStep step, void *arg, long *timeout);
+extern long dbperf_worker_part(DbperfWorkerPart *part, DbperfWorkerStep step, void *arg);
 extern bool dbperf_worker_transaction(const char *activity, void (*task)(void *arg), void *arg);
 extern bool dbperf_worker_utility(const char *activity, const char *command);
 extern const char *dbperf_worker_last_error(void);
 extern int		   dbperf_worker_last_sqlstate(void);
-extern void		   dbperf_worker_connect_as(Oid database, const char *name, Oid role);
+extern bool dbperf_worker_start(const char *name, const char *entry, Datum arg, const void *extra,
+								Size extra_size, BackgroundWorkerHandle **handle);
+extern void dbperf_worker_connect_as(Oid database, const char *name, Oid role);
+
+/* writer.c */
+
+/*
+ * Something that the writer, the one worker in dbperf.database, does.  Its
+ * functions run in the writer, outside a transaction, and must not fail, the
+ * step apart.  The step runs whenever the writer wakes up, be it for another
+ * task: it has to find out cheaply that there is nothing to do.
+ */
+typedef struct DbperfWriterTask
+{
+	bool (*wanted)(void);				 /* asked whenever the writer wakes up */
+	void (*start)(const char *database); /* before the first step there; may not be
+										  * connected yet */
+	DbperfWorkerStep step;
+	void (*stop)(void);	 /* not wanted any more, or not in this database */
+	void (*leave)(void); /* the process ends between start and stop */
+} DbperfWriterTask;
+
+extern void dbperf_writer_init(void);
+extern void dbperf_writer_register(const DbperfWriterTask *task);
+extern void dbperf_writer_wake(void);
+
+/* databases.c */
+
+/* A database that can be connected to. */
+typedef struct DbperfDatabase
+{
+	Oid			  oid;
+	char		  name[NAMEDATALEN];
+	bool		  is_template;
+	TransactionId frozen_xid; /* no table has an older one */
+	MultiXactId	  min_multi;  /* the same */
+} DbperfDatabase;
+
+extern bool			   dbperf_list_databases(List **databases);
+extern DbperfDatabase *dbperf_listed_database(const List *databases, Oid oid);
 
 /* db_guard.c */
 extern void dbperf_db_guard_init(void);

@@ -9,23 +9,19 @@
  * ended; one that cannot be ended is left alone, and the other databases get
  * their visits nevertheless.
  *
- * While nothing is scheduled it sleeps without any wake-up.
+ * Modules can have parts in its process, for what has to be looked at more
+ * often than a worker could be sent.  While nothing is scheduled, and no part
+ * wants to be woken, it sleeps without any wake-up.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
-#include "access/htup_details.h"
-#include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/pg_database.h"
 #include "core/core.h"
 #include "core/launcher_int.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #define SCAN_AT_MOST 1000	/* ms between two looks for new databases, if awake */
@@ -36,6 +32,7 @@
 #define BACK_OFF_MIN 10000	/* ms after a failed visit */
 #define BACK_OFF_MAX 3600000
 #define MAX_ERRANDS 12 /* workers that run, or hang */
+#define MAX_PARTS 4
 
 PGDLLEXPORT void dbperf_launcher_main(Datum arg);
 
@@ -50,24 +47,20 @@ typedef struct Errand
 	bool					hangs; /* it did not */
 } Errand;
 
-/* One row of pg_database. */
-typedef struct FoundDatabase
+/* A part, and what the launcher keeps of it. */
+typedef struct Part
 {
-	Oid	 oid;
-	char name[NAMEDATALEN];
-} FoundDatabase;
-
-typedef struct DatabaseList
-{
-	MemoryContext context; /* of the list */
-	List		 *found;   /* FoundDatabase */
-} DatabaseList;
+	const DbperfLauncherPart *part;
+	DbperfWorkerPart		  state;
+} Part;
 
 LauncherState	 *dbperf_launcher = NULL;
 LWLockPadded	 *dbperf_launcher_locks = NULL;
 const DbperfDuty *dbperf_duties[MAX_DUTIES];
 int				  dbperf_num_duties = 0;
 
+static Part		   parts[MAX_PARTS];
+static int		   num_parts = 0;
 static Errand	   errands[MAX_ERRANDS];
 static TimestampTz last_scan = 0;
 static TimestampTz next_scan = 0;
@@ -127,6 +120,36 @@ dbperf_duty_register(const DbperfDuty *duty)
 	return dbperf_num_duties++;
 }
 
+/*
+ * Add work for the launcher's own process; the struct must stay.  Only in the
+ * init function of a module.
+ */
+void
+dbperf_launcher_part_register(const DbperfLauncherPart *part)
+{
+	if (num_parts >= MAX_PARTS)
+		elog(ERROR, "too many parts of the launcher");
+	parts[num_parts++].part = part;
+}
+
+/*
+ * Run the steps of the parts.  Returns when the first one wants to run again.
+ */
+static TimestampTz
+run_parts(void)
+{
+	TimestampTz next = DT_NOEND;
+
+	for (int i = 0; i < num_parts; i++)
+	{
+		long timeout = dbperf_worker_part(&parts[i].state, parts[i].part->step, NULL);
+
+		if (timeout >= 0)
+			next = Min(next, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout));
+	}
+	return next;
+}
+
 /* Whether any duty has a schedule now. */
 static bool
 scheduled(void)
@@ -139,49 +162,13 @@ scheduled(void)
 	return false;
 }
 
-/*
- * A transaction's task: list the databases that can be connected to and are
- * no templates.
- */
-static void
-list_databases(void *arg)
-{
-	DatabaseList *list = arg;
-	Relation	  rel = table_open(DatabaseRelationId, AccessShareLock);
-	TableScanDesc scan = table_beginscan_catalog(rel, 0, NULL);
-	HeapTuple	  tuple;
-
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-	{
-		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
-		FoundDatabase	*one;
-		MemoryContext	 old;
-
-		if (form->datistemplate || !form->datallowconn || database_is_invalid_form(form))
-			continue;
-		old = MemoryContextSwitchTo(list->context);
-		one = palloc(sizeof(FoundDatabase));
-		one->oid = form->oid;
-		strlcpy(one->name, NameStr(form->datname), NAMEDATALEN);
-		list->found = lappend(list->found, one);
-		MemoryContextSwitchTo(old);
-	}
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
-}
-
-/* Whether a database is in the list. */
+/* Whether duties are done in a database: it is there, and no template. */
 static bool
-is_found(List *found, Oid oid)
+is_wanted(const List *found, Oid oid)
 {
-	ListCell *cell;
+	const DbperfDatabase *one = dbperf_listed_database(found, oid);
 
-	foreach (cell, found)
-	{
-		if (((FoundDatabase *) lfirst(cell))->oid == oid)
-			return true;
-	}
-	return false;
+	return one != NULL && !one->is_template;
 }
 
 /*
@@ -199,14 +186,17 @@ take_over(List *found)
 	{
 		DutyDatabase *entry = &dbperf_launcher->databases[i];
 
-		if (OidIsValid(entry->oid) && !is_found(found, entry->oid))
+		if (OidIsValid(entry->oid) && !is_wanted(found, entry->oid))
 			entry->oid = InvalidOid;
 	}
 	foreach (cell, found)
 	{
-		FoundDatabase *one = lfirst(cell);
-		DutyDatabase  *entry = dbperf_duty_database(one->oid, true);
+		const DbperfDatabase *one = lfirst(cell);
+		DutyDatabase		 *entry;
 
+		if (one->is_template)
+			continue;
+		entry = dbperf_duty_database(one->oid, true);
 		if (entry == NULL)
 		{
 			left_out++;
@@ -224,15 +214,15 @@ take_over(List *found)
 static void
 scan_databases(void)
 {
-	static bool	 told = false;
-	DatabaseList list = {CurrentMemoryContext, NIL};
-	int			 left_out;
+	static bool told = false;
+	List	   *found;
+	int			left_out;
 
 	last_scan = GetCurrentTimestamp();
 	next_scan = TimestampTzPlusMilliseconds(last_scan, SCAN_RETRY);
-	if (!dbperf_worker_transaction("listing databases", list_databases, &list))
+	if (!dbperf_list_databases(&found))
 		return;
-	left_out = take_over(list.found);
+	left_out = take_over(found);
 	if (left_out > 0 && !told)
 		ereport(LOG, (errmsg("dbperf does not visit %d databases", left_out),
 					  errdetail("It visits at most %d databases of a server.", MAX_DATABASES)));
@@ -328,10 +318,7 @@ duty_is_busy(int duty)
 static bool
 send_worker(int duty, const DutyErrand *what)
 {
-	BackgroundWorker bgw;
-	Errand			*errand = NULL;
-	MemoryContext	 old;
-	bool			 started;
+	Errand *errand = NULL;
 
 	for (int i = 0; i < MAX_ERRANDS && errand == NULL; i++)
 	{
@@ -341,25 +328,9 @@ send_worker(int duty, const DutyErrand *what)
 	if (errand == NULL)
 		return false;
 
-	memset(&bgw, 0, sizeof(bgw));
-	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	bgw.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(bgw.bgw_library_name, "dbperf", sizeof(bgw.bgw_library_name));
-	strlcpy(bgw.bgw_function_name, dbperf_duties[duty]->entry, sizeof(bgw.bgw_function_name));
-	strlcpy(bgw.bgw_name, dbperf_duties[duty]->name, sizeof(bgw.bgw_name));
-	strlcpy(bgw.bgw_type, dbperf_duties[duty]->name, sizeof(bgw.bgw_type));
-	memcpy(bgw.bgw_extra, what, sizeof(*what));
-	bgw.bgw_notify_pid = MyProcPid;
-
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	started = RegisterDynamicBackgroundWorker(&bgw, &errand->handle);
-	MemoryContextSwitchTo(old);
-	if (!started)
-	{
-		errand->handle = NULL;
+	if (!dbperf_worker_start(dbperf_duties[duty]->name, dbperf_duties[duty]->entry, (Datum) 0, what,
+							 sizeof(*what), &errand->handle))
 		return false;
-	}
 	errand->duty = duty;
 	errand->database = what->database;
 	errand->told = errand->hangs = false;
@@ -487,6 +458,7 @@ launcher_step(void *arg)
 		(scheduled() && TimestampDifferenceExceeds(last_scan, GetCurrentTimestamp(), SCAN_AT_MOST)))
 		scan_databases();
 	next = Min(next, send_workers());
+	next = Min(next, run_parts());
 	if (scheduled() || unknown_database())
 		next = Min(next, next_scan);
 
@@ -503,6 +475,11 @@ launcher_exit(int code, Datum arg)
 	(void) code;
 	(void) arg;
 
+	for (int i = 0; i < num_parts; i++)
+	{
+		if (parts[i].part->end != NULL)
+			parts[i].part->end();
+	}
 	LWLockAcquire(LAUNCHER_LOCK, LW_EXCLUSIVE);
 	dbperf_launcher->pid = 0;
 	LWLockRelease(LAUNCHER_LOCK);
@@ -530,6 +507,11 @@ dbperf_launcher_main(Datum arg)
 	}
 	LWLockRelease(LAUNCHER_LOCK);
 	before_shmem_exit(launcher_exit, (Datum) 0);
+	for (int i = 0; i < num_parts; i++)
+	{
+		if (parts[i].part->begin != NULL)
+			parts[i].part->begin();
+	}
 
 	dbperf_worker_loop("launcher", launcher_step, NULL);
 }

@@ -41,9 +41,23 @@ typedef struct DbperfDutyStatus
 	int			failures; /* visits in a row that did not end well */
 } DbperfDutyStatus;
 
+/*
+ * Work that the launcher's own process does beside sending workers on duties.
+ * The step returns the milliseconds until it wants to run again, or -1 if only
+ * the latch shall wake it; it runs whenever the launcher wakes up.
+ */
+typedef struct DbperfLauncherPart
+{
+	const char *name;
+	void (*begin)(void); /* once, when the launcher has started; may be NULL */
+	long (*step)(void *arg);
+	void (*end)(void); /* the launcher ends: no error may be raised; may be NULL */
+} DbperfLauncherPart;
+
 /* launcher.c */
 extern void dbperf_launcher_init(void);
 extern int	dbperf_duty_register(const DbperfDuty *duty);
+extern void dbperf_launcher_part_register(const DbperfLauncherPart *part);
 
 /* duty.c */
 extern void					dbperf_duty_request(int duty, Oid database, int delay_ms);

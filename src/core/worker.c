@@ -34,10 +34,12 @@
 #define BACKOFF_MAX 60000		 /* ms */
 #define REPEAT_LOG_AFTER 3600000 /* ms until the same error is logged again */
 
-/* The last error of this worker, empty after a success. */
-static char		   last_error[256] = "";
-static int		   last_sqlstate = 0;
-static TimestampTz last_error_logged = 0;
+/* The part of the worker that runs: the whole of it, unless it has several. */
+static DbperfWorkerPart	 whole;
+static DbperfWorkerPart *current = &whole;
+
+/* How often the configuration was read again. */
+static int reloads = 0;
 
 /*
  * Have the postmaster start a worker.  Only in the init function of a module;
@@ -65,6 +67,43 @@ dbperf_worker_register(const DbperfWorker *worker)
 }
 
 /*
+ * Start a worker that is not restarted, with an argument and bytes that it
+ * finds in its bgw_extra.  If a handle is wanted it lasts as long as this
+ * process, which is told of the worker's start and end.  Returns false if the
+ * server has no room for one.
+ */
+bool
+dbperf_worker_start(const char *name, const char *entry, Datum arg, const void *extra,
+					Size extra_size, BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker bgw;
+	MemoryContext	 old;
+	bool			 started;
+
+	Assert(extra_size <= sizeof(bgw.bgw_extra));
+	memset(&bgw, 0, sizeof(bgw));
+	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	bgw.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(bgw.bgw_library_name, "dbperf", sizeof(bgw.bgw_library_name));
+	strlcpy(bgw.bgw_function_name, entry, sizeof(bgw.bgw_function_name));
+	strlcpy(bgw.bgw_name, name, sizeof(bgw.bgw_name));
+	strlcpy(bgw.bgw_type, name, sizeof(bgw.bgw_type));
+	bgw.bgw_main_arg = arg;
+	memcpy(bgw.bgw_extra, extra, extra_size);
+	if (handle == NULL)
+		return RegisterDynamicBackgroundWorker(&bgw, NULL);
+
+	bgw.bgw_notify_pid = MyProcPid;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	started = RegisterDynamicBackgroundWorker(&bgw, handle);
+	MemoryContextSwitchTo(old);
+	if (!started)
+		*handle = NULL;
+	return started;
+}
+
+/*
  * The first line of a worker's entry function: handle SIGHUP and SIGTERM, and
  * let signals in.
  */
@@ -78,8 +117,9 @@ dbperf_worker_begin(void)
 
 /*
  * What the database or the role has as its own settings must not change what
- * a worker does; a worker does not watch its own statements; and it gives way
- * instead of queueing behind, and in front of, other sessions' locks.
+ * a worker does; a worker does not watch its own statements; it gives way
+ * instead of queueing behind, and in front of, other sessions' locks; it takes
+ * the time it needs, and never overwrites a damaged page.
  */
 static void
 worker_settings(void)
@@ -91,10 +131,17 @@ worker_settings(void)
 		{"default_transaction_read_only", "off"},
 		{"synchronous_commit", "off"},
 		{"lock_timeout", "5s"},
+		{"statement_timeout", "0"},
+		{"transaction_timeout", "0"}, /* 17 and later: it ends the process */
+		{"zero_damaged_pages", "off"},
 	};
 
 	for (int i = 0; i < (int) lengthof(settings); i++)
+	{
+		if (GetConfigOption(settings[i][0], true, false) == NULL)
+			continue; /* not in this release */
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	}
 }
 
 /*
@@ -110,8 +157,9 @@ dbperf_worker_connect(const char *database)
 }
 
 /*
- * The same as a role that can log in, to the database with this OID, whose
- * name must have been this one a moment ago.
+ * The same as a role that can log in (or InvalidOid, the bootstrap superuser),
+ * to the database with this OID, whose name must have been this one a moment
+ * ago.
  */
 void
 dbperf_worker_connect_as(Oid database, const char *name, Oid role)
@@ -130,6 +178,7 @@ worker_reload(void)
 
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
+	reloads++;
 	return true;
 }
 
@@ -199,14 +248,15 @@ worker_recover(MemoryContext context)
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	if (error->message == NULL ||
-		strncmp(last_error, error->message, sizeof(last_error) - 1) != 0 ||
-		TimestampDifferenceExceeds(last_error_logged, GetCurrentTimestamp(), REPEAT_LOG_AFTER))
+		strncmp(current->error, error->message, sizeof(current->error) - 1) != 0 ||
+		TimestampDifferenceExceeds(current->logged, GetCurrentTimestamp(), REPEAT_LOG_AFTER))
 	{
 		EmitErrorReport();
-		last_error_logged = GetCurrentTimestamp();
+		current->logged = GetCurrentTimestamp();
 	}
-	strlcpy(last_error, error->message ? error->message : "unknown error", sizeof(last_error));
-	last_sqlstate = error->sqlerrcode;
+	strlcpy(current->error, error->message ? error->message : "unknown error",
+			sizeof(current->error));
+	current->sqlstate = error->sqlerrcode;
 
 	/* the first three for a worker that has no transactions */
 	LWLockReleaseAll();
@@ -222,13 +272,14 @@ worker_recover(MemoryContext context)
 }
 
 /*
- * The message of the last error of this worker, "" if the last task succeeded;
+ * The message of the last error of this worker, or of the part of it that runs,
+ * "" if the last task succeeded;
  * at most 255 bytes, possibly cut, valid until the next task.
  */
 const char *
 dbperf_worker_last_error(void)
 {
-	return last_error;
+	return current->error;
 }
 
 /*
@@ -238,15 +289,17 @@ dbperf_worker_last_error(void)
 int
 dbperf_worker_last_sqlstate(void)
 {
-	return last_sqlstate;
+	return current->sqlstate;
 }
 
 /*
- * Run one step.  Returns false if it failed; the error has been reported.
+ * Run one step.  Returns false if it failed: the error has been reported, and
+ * all locks and the transaction, if any, are gone.
  */
-static bool
-worker_try_step(DbperfWorkerStep step, void *arg, MemoryContext context, long *timeout)
+bool
+dbperf_worker_try(DbperfWorkerStep step, void *arg, long *timeout)
 {
+	MemoryContext context = CurrentMemoryContext;
 	volatile bool ok = true;
 
 	PG_TRY();
@@ -260,6 +313,46 @@ worker_try_step(DbperfWorkerStep step, void *arg, MemoryContext context, long *t
 	}
 	PG_END_TRY();
 	return ok;
+}
+
+/* The wait after a failure, given the one before it, 0 = there was none. */
+static long
+next_back_off(long back_off)
+{
+	return back_off == 0 ? BACKOFF_MIN : Min(back_off * 2, BACKOFF_MAX);
+}
+
+/*
+ * Run the step of one part of a worker, from the worker's own step.  A part has
+ * its own last error and its own back-off, so that one that fails keeps no
+ * other from its work; a change of the configuration ends the back-off.
+ * Returns how long the part may sleep, like a step.
+ */
+long
+dbperf_worker_part(DbperfWorkerPart *part, DbperfWorkerStep step, void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz	  now = GetCurrentTimestamp();
+	long		  timeout = -1;
+	bool		  ok;
+
+	if (part->back_off > 0 && part->reloads == reloads && now < part->not_before)
+		return Max(TimestampDifferenceMilliseconds(now, part->not_before), 1);
+
+	current = part;
+	ok = dbperf_worker_try(step, arg, &timeout);
+	current = &whole;
+	MemoryContextSwitchTo(context);
+	if (ok)
+	{
+		part->back_off = 0;
+		return timeout;
+	}
+
+	part->back_off = next_back_off(part->back_off);
+	part->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), part->back_off);
+	part->reloads = reloads;
+	return part->back_off;
 }
 
 /*
@@ -289,14 +382,14 @@ dbperf_worker_loop(const char *name, DbperfWorkerStep step, void *arg)
 		MemoryContextReset(context);
 		MemoryContextSetIdentifier(context, name);
 
-		if (worker_try_step(step, arg, context, &timeout))
+		if (dbperf_worker_try(step, arg, &timeout))
 		{
 			back_off = 0;
 			worker_sleep(timeout);
 		}
 		else
 		{
-			back_off = back_off == 0 ? BACKOFF_MIN : Min(back_off * 2, BACKOFF_MAX);
+			back_off = next_back_off(back_off);
 			worker_back_off(back_off);
 		}
 	}
@@ -325,7 +418,7 @@ dbperf_worker_transaction(const char *activity, void (*task)(void *arg), void *a
 
 		PopActiveSnapshot();
 		CommitTransactionCommand();
-		last_error[0] = '\0';
+		current->error[0] = '\0';
 	}
 	PG_CATCH();
 	{
@@ -403,7 +496,7 @@ dbperf_worker_utility(const char *activity, const char *command)
 	PG_TRY();
 	{
 		run_utility(command, context);
-		last_error[0] = '\0';
+		current->error[0] = '\0';
 	}
 	PG_CATCH();
 	{

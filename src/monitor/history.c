@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * history.c
- *		The writer: copies slow statements from the ring to a table.
+ *		A task of the writer: copies slow statements from the ring to a table.
  *
  * The ring is small and forgets.  While dbperf.slow_query_history_retention
- * is not 0, one worker in dbperf.database follows it and keeps its records in
+ * is not 0, the worker in dbperf.database follows it and keeps its records in
  * dbperf.slow_query_history.  Queries themselves never wait for the table.
  *
  * A row is known by (ring_start, id).  The worker continues behind the highest
@@ -32,7 +32,6 @@
 #include "monitor/counters.h"
 #include "monitor/history.h"
 #include "monitor/monitor_int.h"
-#include "storage/ipc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -77,32 +76,11 @@ typedef struct Batch
 	uint64		 lost;
 } Batch;
 
-PGDLLEXPORT void dbperf_writer_main(Datum arg);
-
 /* the writer's own */
 static Follower	   follower;
 static char		   connected_to[NAMEDATALEN] = "";
 static TimestampTz next_try = 0;
 static TimestampTz next_clean = 0;
-
-/*
- * Register the shared memory and the worker.  Called once, from the monitor's
- * init function.
- */
-void
-dbperf_history_init(void)
-{
-	static const DbperfWorker worker = {
-		.name = "dbperf writer",
-		.entry = "dbperf_writer_main",
-		.start = BgWorkerStart_RecoveryFinished,
-		.database = true,
-		.restart = 5,
-	};
-
-	dbperf_history_status_init();
-	dbperf_worker_register(&worker);
-}
 
 /*
  * Whether the transaction can write to the table, or why not.
@@ -307,7 +285,7 @@ write_batch(void *arg)
  * Write what is new in the ring.  Returns whether the table could be written.
  */
 static bool
-writer_follow(void)
+history_follow(void)
 {
 	for (int i = 0; i < BATCHES_A_STEP; i++)
 	{
@@ -336,35 +314,19 @@ writer_follow(void)
 }
 
 /*
- * Leave, if the history was turned off or belongs elsewhere now: the next
- * process of this worker starts without a connection.
- */
-static void
-writer_check_settings(void)
-{
-	if (dbperf_slow_query_history_retention > 0 && strcmp(dbperf_database, connected_to) == 0)
-		return;
-
-	dbperf_history_set_state(HISTORY_OFF, connected_to);
-	proc_exit(1);
-}
-
-/*
  * One step: follow the ring, and once a minute keep the table small.
  */
 static long
-writer_step(void *arg)
+history_step(void *arg)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		more = false;
 
 	(void) arg;
-	writer_check_settings();
-
 	if (now < next_try)
 		return TimestampDifferenceMilliseconds(now, next_try);
 
-	if (!writer_follow())
+	if (!history_follow())
 	{
 		next_try = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_AFTER);
 		return RETRY_AFTER;
@@ -385,40 +347,55 @@ writer_step(void *arg)
 	return FOLLOW_EVERY;
 }
 
+/* Whether the history is on. */
+static bool
+history_wanted(void)
+{
+	return dbperf_slow_query_history_retention > 0 && dbperf_slow_ring != NULL;
+}
+
+/* The task begins, in a worker that is connected or is about to be. */
+static void
+history_start(const char *database)
+{
+	strlcpy(connected_to, database, NAMEDATALEN);
+	follower.positioned = false;
+	next_try = next_clean = 0;
+	dbperf_history_set_state(HISTORY_CONNECTING, connected_to);
+}
+
+/* The history was turned off, or belongs elsewhere now. */
+static void
+history_stop(void)
+{
+	dbperf_history_set_state(HISTORY_OFF, connected_to);
+}
+
 /* A worker that was sent away does not run, although it did not say so. */
 static void
-writer_exit(int code, Datum arg)
+history_leave(void)
 {
 	HistoryStatus status;
-
-	(void) code;
-	(void) arg;
 
 	if (dbperf_history_status(&status) && status.state == HISTORY_RUNNING)
 		dbperf_history_set_state(HISTORY_CONNECTING, connected_to);
 }
 
-/* Whether the writer has anything to do. */
-static bool
-writer_wanted(void)
-{
-	return dbperf_slow_query_history_retention > 0 && dbperf_slow_ring != NULL;
-}
-
 /*
- * Entry of the worker.  It connects only when the history is on.
+ * Register the shared memory and the task.  Called once, from the monitor's
+ * init function.
  */
 void
-dbperf_writer_main(Datum arg)
+dbperf_history_init(void)
 {
-	(void) arg;
+	static const DbperfWriterTask task = {
+		.wanted = history_wanted,
+		.start = history_start,
+		.step = history_step,
+		.stop = history_stop,
+		.leave = history_leave,
+	};
 
-	dbperf_worker_begin();
-	dbperf_worker_wait(writer_wanted);
-
-	strlcpy(connected_to, dbperf_database, NAMEDATALEN);
-	dbperf_history_set_state(HISTORY_CONNECTING, connected_to);
-	before_shmem_exit(writer_exit, (Datum) 0);
-	dbperf_worker_connect(connected_to);
-	dbperf_worker_loop("writer", writer_step, NULL);
+	dbperf_history_status_init();
+	dbperf_writer_register(&task);
 }
