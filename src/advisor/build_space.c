@@ -7,13 +7,11 @@
  */
 #include "postgres.h"
 
-#include <sys/statvfs.h>
-
 #include "advisor/index_build.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
 #include "commands/tablespace.h"
-#include "common/relpath.h"
+#include "core/core.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
@@ -35,34 +33,12 @@ dbperf_build_tablespace(void)
 }
 
 /*
- * Bytes that the server may still use on the tablespace's file system; -1 if
- * the system does not say.
- */
-int64
-dbperf_build_free_bytes(Oid tablespace)
-{
-	char		   path[MAXPGPATH];
-	struct statvfs fs;
-
-	if (tablespace == DEFAULTTABLESPACE_OID)
-		strlcpy(path, "base", sizeof(path));
-	else if (tablespace == GLOBALTABLESPACE_OID)
-		strlcpy(path, "global", sizeof(path));
-	else
-		snprintf(path, sizeof(path), "pg_tblspc/%u", tablespace);
-
-	if (statvfs(path, &fs) != 0)
-		return -1;
-	return (int64) fs.f_bavail * (int64) fs.f_frsize;
-}
-
-/*
  * Raises an error if there is no room for a build of an index of this size.
  */
 void
 dbperf_build_check_space(Oid tablespace, int64 index_bytes)
 {
-	int64 available = dbperf_build_free_bytes(tablespace);
+	int64 available = dbperf_tablespace_free_bytes(tablespace);
 
 	if (available < 0 || index_bytes <= 0 || available / SPACE_FACTOR >= index_bytes)
 		return;
@@ -90,7 +66,7 @@ dbperf_free_disk_space(PG_FUNCTION_ARGS)
 	else if (!SearchSysCacheExists1(TABLESPACEOID, ObjectIdGetDatum(tablespace)))
 		PG_RETURN_NULL();
 
-	available = dbperf_build_free_bytes(tablespace);
+	available = dbperf_tablespace_free_bytes(tablespace);
 	if (available < 0)
 		PG_RETURN_NULL();
 	PG_RETURN_INT64(available);

@@ -365,7 +365,7 @@ static void
 put_build(Datum *values, bool *nulls, const BuildSlot *slot)
 {
 	char *role = GetUserNameFromId(slot->role, true);
-	int64 available = dbperf_build_free_bytes(slot->tablespace);
+	int64 available = dbperf_tablespace_free_bytes(slot->tablespace);
 
 	values[0] = name_value(slot->database_name);
 	values[1] = Int64GetDatum(slot->id);

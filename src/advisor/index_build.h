@@ -69,9 +69,8 @@ extern int			 dbperf_build_duty;
 #define BUILD_LOCK (&dbperf_build_locks->lock)
 
 /* build_space.c */
-extern Oid	 dbperf_build_tablespace(void);
-extern int64 dbperf_build_free_bytes(Oid tablespace);
-extern void	 dbperf_build_check_space(Oid tablespace, int64 index_bytes);
+extern Oid	dbperf_build_tablespace(void);
+extern void dbperf_build_check_space(Oid tablespace, int64 index_bytes);
 
 /* index_build.c */
 extern bool dbperf_build_role_can_login(Oid role);
