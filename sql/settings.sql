@@ -1,5 +1,5 @@
 -- Every setting has the documented default, ...
-SELECT name, setting, unit, context, vartype
+SELECT name, boot_val AS setting, unit, context, vartype
   FROM pg_settings
  WHERE name IN ('dbperf.enabled', 'dbperf.database', 'dbperf.slow_query_min_duration',
                 'dbperf.track', 'dbperf.plan_capture', 'dbperf.redact', 'dbperf.max_query_length',

@@ -12,6 +12,7 @@
 #include "core/core.h"
 #include "core/exec_hooks.h"
 #include "core/launcher.h"
+#include "maintenance/maintenance.h"
 #include "miscadmin.h"
 #include "monitor/monitor.h"
 #include "utils/guc.h"
@@ -40,5 +41,6 @@ _PG_init(void)
 	}
 	dbperf_monitor_init();
 	dbperf_advisor_init();
+	dbperf_maintenance_init();
 	MarkGUCPrefixReserved("dbperf");
 }

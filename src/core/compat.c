@@ -16,9 +16,11 @@
 #include "core/compat.h"
 #include "jit/jit.h"
 #include "miscadmin.h"
+#include "postmaster/autovacuum.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/pgstat_internal.h"
 #include "utils/syscache.h"
 #include "utils/wait_event.h"
 #if PG_VERSION_NUM >= 180000
@@ -302,4 +304,117 @@ dbperf_operator_strategy(Oid opno)
 	}
 #endif
 	return 0;
+}
+
+/* ---- the maintenance plan ---- */
+
+/* 16 named the counters of a relation anew. */
+#if PG_VERSION_NUM >= 160000
+#define TAB_LIVE(entry) ((entry)->live_tuples)
+#define TAB_DEAD(entry) ((entry)->dead_tuples)
+#define TAB_CHANGED(entry) ((entry)->mod_since_analyze)
+#define TAB_INSERTED(entry) ((entry)->ins_since_vacuum)
+#else
+#define TAB_LIVE(entry) ((entry)->n_live_tuples)
+#define TAB_DEAD(entry) ((entry)->n_dead_tuples)
+#define TAB_CHANGED(entry) ((entry)->changes_since_analyze)
+#define TAB_INSERTED(entry) ((entry)->inserts_since_vacuum)
+#endif
+
+/* What an entry says; it must be locked. */
+static void
+read_relation_stats(const PgStat_StatTabEntry *entry, DbperfRelationStats *out)
+{
+	out->scans = entry->numscans;
+	out->inserted = entry->tuples_inserted;
+	out->updated = entry->tuples_updated;
+	out->deleted = entry->tuples_deleted;
+	out->live = TAB_LIVE(entry);
+	out->dead = TAB_DEAD(entry);
+	out->changed_since_analyze = TAB_CHANGED(entry);
+	out->inserted_since_vacuum = TAB_INSERTED(entry);
+}
+
+/*
+ * What has been counted of a relation of any database (InvalidOid: a shared
+ * one) up to now; all zero and false if nothing has.  The server's own function
+ * keeps what a transaction has read, and with stats_fetch_consistency =
+ * snapshot knows the current database only, so this looks at the shared entry.
+ */
+bool
+dbperf_relation_stats(Oid database, Oid relid, DbperfRelationStats *out)
+{
+	PgStat_EntryRef *ref = pgstat_get_entry_ref(PGSTAT_KIND_RELATION, database, relid, false, NULL);
+
+	memset(out, 0, sizeof(*out));
+	if (ref == NULL || ref->shared_entry->dropped)
+		return false;
+
+	(void) pgstat_lock_entry_shared(ref, false);
+	read_relation_stats(&((PgStatShared_Relation *) ref->shared_stats)->stats, out);
+	pgstat_unlock_entry(ref);
+	return true;
+}
+
+/* 18 made the object of an entry 64 bits wide, and named it anew. */
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_STATS_OBJECT(key) ((Oid) (key).objid)
+#else
+#define DBPERF_STATS_OBJECT(key) ((key).objoid)
+#endif
+
+/*
+ * Shows what has been counted of all relations of all databases, in no order;
+ * works without a database, too.
+ */
+void
+dbperf_scan_relation_stats(DbperfRelationVisit visit, void *arg)
+{
+	dshash_seq_status		scan;
+	PgStatShared_HashEntry *entry;
+
+	dshash_seq_init(&scan, pgStatLocal.shared_hash, false);
+	while ((entry = dshash_seq_next(&scan)) != NULL)
+	{
+		PgStatShared_Relation *relation;
+		DbperfRelationStats	   stats;
+
+		if (entry->key.kind != PGSTAT_KIND_RELATION || entry->dropped)
+			continue;
+		relation = dsa_get_address(pgStatLocal.dsa, entry->body);
+		LWLockAcquire(&relation->header.lock, LW_SHARED);
+		read_relation_stats(&relation->stats, &stats);
+		LWLockRelease(&relation->header.lock);
+		visit(entry->key.dboid, DBPERF_STATS_OBJECT(entry->key), &stats, arg);
+	}
+	dshash_seq_term(&scan);
+}
+
+/*
+ * Dead rows from which on autovacuum vacuums a table of that many rows; options
+ * are the table's own, or NULL.  18 added a limit to it.
+ */
+double
+dbperf_autovacuum_threshold(const AutoVacOpts *options, double rows)
+{
+	int	   base = autovacuum_vac_thresh;
+	double scale = autovacuum_vac_scale;
+	double threshold;
+
+	if (options != NULL && options->vacuum_threshold >= 0)
+		base = options->vacuum_threshold;
+	if (options != NULL && options->vacuum_scale_factor >= 0)
+		scale = options->vacuum_scale_factor;
+	threshold = base + scale * rows;
+#if PG_VERSION_NUM >= 180000
+	{
+		int limit = autovacuum_vac_max_thresh;
+
+		if (options != NULL && options->vacuum_max_threshold >= -1)
+			limit = options->vacuum_max_threshold;
+		if (limit >= 0)
+			threshold = Min(threshold, limit);
+	}
+#endif
+	return threshold;
 }

@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "portability/instr_time.h"
 #include "storage/proc.h"
+#include "utils/rel.h"
 
 #if PG_VERSION_NUM < 150000
 #error "dbperf needs PostgreSQL 15 or later"
@@ -99,6 +100,20 @@
 	(object_aclcheck(ProcedureRelationId, (oid), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
 #else
 #define DBPERF_MAY_EXECUTE(oid) (pg_proc_aclcheck((oid), GetUserId(), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
+/*
+ * Whether a role may vacuum, analyze and reindex a relation.  17 added a
+ * privilege for it; before, it is its owner who may.  To be used with
+ * catalog/pg_class.h and utils/acl.h.
+ */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_MAY_MAINTAIN(oid, role)                                                             \
+	(pg_class_aclcheck((oid), (role), ACL_MAINTAIN) == ACLCHECK_OK)
+#elif PG_VERSION_NUM >= 160000
+#define DBPERF_MAY_MAINTAIN(oid, role) object_ownercheck(RelationRelationId, (oid), (role))
+#else
+#define DBPERF_MAY_MAINTAIN(oid, role) pg_class_ownercheck((oid), (role))
 #endif
 
 /* 16 added JSON constructors, 17 JSON_VALUE and its like. */
@@ -197,6 +212,59 @@
 
 /* ---- end of planner's structures ---- */
 
+/* ---- what holds vacuum up (maintenance/maint_blockers.c) ---- */
+
+/* 16 renamed the function that gives a backend's status by its number in the list. */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_LOCAL_BACKEND(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define DBPERF_LOCAL_BACKEND(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
+/*
+ * Whether a slot lost what it needs, so that it holds nothing any more; read
+ * under its spinlock.  16 replaced the position of the loss by its cause.
+ */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_SLOT_INVALIDATED(slot) ((slot)->data.invalidated != RS_INVAL_NONE)
+#else
+#define DBPERF_SLOT_INVALIDATED(slot)                                                              \
+	(!XLogRecPtrIsInvalid((slot)->data.invalidated_at) &&                                          \
+	 XLogRecPtrIsInvalid((slot)->data.restart_lsn))
+#endif
+
+/* ---- end of what holds vacuum up ---- */
+
+/* ---- throttling, and indexes (maintenance/maint_throttle.c, maint_index_*.c) ---- */
+
+/*
+ * 16 made the limit and the delay that VACUUM works with variables of their
+ * own, which it fills from the settings when it begins.  To be used with
+ * commands/vacuum.h and miscadmin.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_SET_COST_LIMIT(limit) (vacuum_cost_limit = VacuumCostLimit = (limit))
+#define DBPERF_START_COST(delay, limit)                                                            \
+	(vacuum_cost_delay = (delay), vacuum_cost_limit = (limit), VacuumCostBalance = 0,              \
+	 VacuumCostActive = true)
+#else
+#define DBPERF_SET_COST_LIMIT(limit) (VacuumCostLimit = (limit))
+#define DBPERF_START_COST(delay, limit) (VacuumCostBalance = 0, VacuumCostActive = true)
+#endif
+
+/* 17 lets BRIN do without a snapshot of its metapage.  To be used with access/brin_revmap.h. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_BRIN_REVMAP(index, pages) brinRevmapInitialize((index), (pages))
+#define DBPERF_BRIN_TUPLE(revmap, block, buffer, offset, size, mode)                               \
+	brinGetTupleForHeapBlock((revmap), (block), (buffer), (offset), (size), (mode))
+#else
+#define DBPERF_BRIN_REVMAP(index, pages) brinRevmapInitialize((index), (pages), NULL)
+#define DBPERF_BRIN_TUPLE(revmap, block, buffer, offset, size, mode)                               \
+	brinGetTupleForHeapBlock((revmap), (block), (buffer), (offset), (size), (mode), NULL)
+#endif
+
+/* ---- end of throttling, and indexes ---- */
+
 /*
  * Nanoseconds of a clock that never goes back, the same in every process of
  * the server.  16 turned instr_time into ticks; before that it is a timespec.
@@ -227,5 +295,46 @@ extern void	 dbperf_explain_plan(QueryDesc *queryDesc, bool done, StringInfo out
 extern void	 dbperf_start_explain_only(QueryDesc *queryDesc, bool generic);
 extern void	 dbperf_forget_pruning(Plan *plan);
 extern void	 dbperf_run_to_end(QueryDesc *queryDesc);
+
+/* ---- the maintenance plan (maintenance/maint_gather.c, maint_score*.c) ---- */
+
+/* 18 added virtual generated columns, which never get statistics. */
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_IS_VIRTUAL(attribute) ((attribute)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define DBPERF_IS_VIRTUAL(attribute) false
+#endif
+
+/* 18 can analyze a partitioned table without its partitions. */
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_ANALYZE_ONLY "ONLY "
+#define DBPERF_ANALYZES_PARTITIONS false
+#else
+#define DBPERF_ANALYZE_ONLY ""
+#define DBPERF_ANALYZES_PARTITIONS true
+#endif
+
+/* What the statistics system has counted of a relation. */
+typedef struct DbperfRelationStats
+{
+	int64 scans; /* of an index: how often it was used */
+	int64 inserted;
+	int64 updated;
+	int64 deleted;
+	int64 live;
+	int64 dead;
+	int64 changed_since_analyze;
+	int64 inserted_since_vacuum;
+} DbperfRelationStats;
+
+/* Takes one relation; runs under locks of the statistics. */
+typedef void (*DbperfRelationVisit)(Oid database, Oid relid, const DbperfRelationStats *stats,
+									void *arg);
+
+extern void	  dbperf_scan_relation_stats(DbperfRelationVisit visit, void *arg);
+extern bool	  dbperf_relation_stats(Oid database, Oid relid, DbperfRelationStats *out);
+extern double dbperf_autovacuum_threshold(const AutoVacOpts *options, double rows);
+
+/* ---- end of the maintenance plan ---- */
 
 #endif /* DBPERF_COMPAT_H */

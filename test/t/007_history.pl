@@ -18,6 +18,7 @@ log_statement = none
 dbperf.slow_query_min_duration = 0
 dbperf.slow_query_max_rate = 0
 dbperf.slow_query_ring_entries = 64
+dbperf.maintenance = off
 });
 $node->start;
 $node->safe_psql('postgres', 'CREATE DATABASE other');
