@@ -1045,3 +1045,207 @@ REVOKE ALL ON FUNCTION dbperf.maintenance_window_states(timestamptz) FROM PUBLIC
 GRANT EXECUTE ON FUNCTION dbperf.maintenance_window_states(timestamptz) TO pg_monitor;
 COMMENT ON FUNCTION dbperf.maintenance_window_states(timestamptz) IS
 'which maintenance windows are open at that time (null = now), and when that changes next';
+
+--
+-- maintenance: what holds vacuum up, and wraparound
+--
+
+CREATE FUNCTION dbperf.vacuum_blockers(
+    OUT holder text,
+    OUT pid integer,
+    OUT name text,
+    OUT database_name name,
+    OUT role_name name,
+    OUT state text,
+    OUT since timestamptz,
+    OUT idle_since timestamptz,
+    OUT xid xid,
+    OUT xid_source text,
+    OUT age bigint,
+    OUT affects text,
+    OUT holds_horizon boolean,
+    OUT remedy text
+)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'dbperf_vacuum_blockers';
+REVOKE ALL ON FUNCTION dbperf.vacuum_blockers() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.vacuum_blockers() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.vacuum_blockers() IS
+'who but this session keeps vacuum from removing dead rows, oldest first; see the view vacuum_blockers';
+
+CREATE VIEW dbperf.vacuum_blockers AS
+    WITH tables AS MATERIALIZED (
+        SELECT c.relisshared AS is_shared,
+               c.oid < 12000 AS is_catalog, -- what the server itself takes for one
+               pg_catalog.pg_stat_get_dead_tuples(c.oid) AS dead_rows,
+               GREATEST(pg_catalog.pg_stat_get_last_vacuum_time(c.oid),
+                        pg_catalog.pg_stat_get_last_autovacuum_time(c.oid)) AS vacuumed
+          FROM pg_catalog.pg_class AS c
+         WHERE c.relkind IN ('r', 'm', 't') AND NOT pg_catalog.pg_is_in_recovery()
+    )
+    SELECT b.holder, b.pid, b.name, b.database_name, b.role_name, b.state, b.since, b.idle_since,
+           b.xid, b.xid_source, b.age,
+           CASE WHEN b.since IS NOT NULL AND NOT pg_catalog.pg_is_in_recovery()
+                THEN (SELECT COALESCE(pg_catalog.sum(t.dead_rows), 0)::bigint
+                        FROM tables AS t
+                       WHERE t.vacuumed >= b.since
+                         AND (t.is_shared
+                              OR b.affects IN ('this database', 'all databases',
+                                               'all databases through snapshots')
+                              OR b.affects = 'catalogs only' AND t.is_catalog))
+           END AS dead_rows_pinned,
+           b.affects, b.holds_horizon, b.remedy
+      FROM dbperf.vacuum_blockers() AS b;
+REVOKE ALL ON dbperf.vacuum_blockers FROM PUBLIC;
+GRANT SELECT ON dbperf.vacuum_blockers TO pg_monitor;
+COMMENT ON VIEW dbperf.vacuum_blockers IS
+'who but this session keeps vacuum from removing dead rows, oldest first, and the SQL that ends it';
+COMMENT ON COLUMN dbperf.vacuum_blockers.holder IS
+'session, worker, standby (feedback without a slot), prepared transaction, replication slot, or setting';
+COMMENT ON COLUMN dbperf.vacuum_blockers.since IS
+'start of the transaction; of a slot: when its xid was given out, to the minute, within the 24 hours that are sampled';
+COMMENT ON COLUMN dbperf.vacuum_blockers.xid IS
+'the oldest transaction of which it may need old row versions; a slot has a row for its xmin and one for its catalog_xmin';
+COMMENT ON COLUMN dbperf.vacuum_blockers.dead_rows_pinned IS
+'dead rows, by the statistics, of those tables of this database that it affects and that were vacuumed since; other tables'' dead rows may be pinned as well; null where since is not known';
+COMMENT ON COLUMN dbperf.vacuum_blockers.affects IS
+'as seen from this database: this database; all databases; all databases through snapshots (a writer in another database: snapshots taken meanwhile are as old as it); catalogs only (of all databases); shared tables (and its own database); on a standby: the primary, or replay. Shared tables are always affected';
+COMMENT ON COLUMN dbperf.vacuum_blockers.holds_horizon IS
+'nobody who is counted in this database needs older rows: vacuum gets further only when all of these are gone';
+
+CREATE FUNCTION dbperf.vacuum_horizon(
+    OUT horizon xid,
+    OUT age bigint,
+    OUT held_by text
+)
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'dbperf_vacuum_horizon';
+REVOKE ALL ON FUNCTION dbperf.vacuum_horizon() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.vacuum_horizon() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.vacuum_horizon() IS
+'the oldest transaction whose dead rows vacuum has to keep in ordinary tables of this database, not counting this session, and in one sentence who holds it and what ends that';
+
+CREATE FUNCTION dbperf.xid_consumption(
+    OUT measured_at timestamptz,
+    OUT measured_over interval,
+    OUT next_xid xid8,
+    OUT next_multixact bigint,
+    OUT xids_per_day float8,
+    OUT multixacts_per_day float8,
+    OUT multixact_freeze_max_age bigint,
+    OUT xid_stop_age bigint,
+    OUT multixact_stop_age bigint
+)
+LANGUAGE c VOLATILE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'dbperf_xid_consumption';
+REVOKE ALL ON FUNCTION dbperf.xid_consumption() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.xid_consumption() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.xid_consumption() IS
+'how fast transaction ids and multixacts are used up, from samples of up to 24 hours (null until a minute is measured); multixact_freeze_max_age is lower than the setting while multixacts have many members; at the stop ages the server gives out no more';
+
+CREATE FUNCTION dbperf.forecast_wraparound(
+    xid_age bigint,
+    freeze_max_age bigint,
+    xid_stop_age bigint,
+    xids_per_day float8,
+    multixact_age bigint,
+    multixact_freeze_max_age bigint,
+    multixact_stop_age bigint,
+    multixacts_per_day float8,
+    from_time timestamptz,
+    OUT days_until_forced float8,
+    OUT days_until_shutdown float8,
+    OUT freeze_by timestamptz,
+    OUT forced_by text
+)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    WITH days AS (
+        SELECT CASE WHEN xid_age >= freeze_max_age THEN 0
+                    WHEN xids_per_day > 0 THEN (freeze_max_age - xid_age) / xids_per_day END AS forced_x,
+               CASE WHEN multixact_age >= multixact_freeze_max_age THEN 0
+                    WHEN multixacts_per_day > 0
+                    THEN (multixact_freeze_max_age - multixact_age) / multixacts_per_day END AS forced_m,
+               CASE WHEN xid_age >= xid_stop_age THEN 0
+                    WHEN xids_per_day > 0 THEN (xid_stop_age - xid_age) / xids_per_day END AS stop_x,
+               CASE WHEN multixact_age >= multixact_stop_age THEN 0
+                    WHEN multixacts_per_day > 0
+                    THEN (multixact_stop_age - multixact_age) / multixacts_per_day END AS stop_m,
+               -- 80 % of the way: time for it in a quiet hour, and most of the use of the last time
+               CASE WHEN xid_age >= 0.8 * freeze_max_age THEN 0
+                    WHEN xids_per_day > 0 THEN (0.8 * freeze_max_age - xid_age) / xids_per_day END AS by_x,
+               CASE WHEN multixact_age >= 0.8 * multixact_freeze_max_age THEN 0
+                    WHEN multixacts_per_day > 0
+                    THEN (0.8 * multixact_freeze_max_age - multixact_age) / multixacts_per_day END AS by_m
+    )
+    SELECT LEAST(d.forced_x, d.forced_m), LEAST(d.stop_x, d.stop_m),
+           -- in a hundred years is never
+           CASE WHEN LEAST(d.by_x, d.by_m) <= 36525
+                THEN from_time + LEAST(d.by_x, d.by_m) * interval '1 day' END,
+           CASE WHEN d.forced_x <= d.forced_m OR d.forced_m IS NULL AND d.forced_x IS NOT NULL THEN 'xid'
+                WHEN d.forced_m IS NOT NULL THEN 'multixact' END
+      FROM days AS d;
+END;
+REVOKE ALL ON FUNCTION dbperf.forecast_wraparound(bigint, bigint, bigint, float8, bigint, bigint, bigint, float8, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.forecast_wraparound(bigint, bigint, bigint, float8, bigint, bigint, bigint, float8, timestamptz) TO pg_monitor;
+COMMENT ON FUNCTION dbperf.forecast_wraparound(bigint, bigint, bigint, float8, bigint, bigint, bigint, float8, timestamptz) IS
+'days from the given ages to their limits at the given rates, whichever comes first; freeze_by is when 80 % of the freeze age is reached; null where no rate is known, or it is zero';
+
+CREATE VIEW dbperf.wraparound_forecast AS
+    WITH limits AS MATERIALIZED (
+        SELECT c.*, pg_catalog.current_setting('autovacuum_freeze_max_age')::bigint AS freeze_max_age
+          FROM dbperf.xid_consumption() AS c
+    ), options AS (
+        -- one that is lower than the setting counts; a TOAST table without options has its table's
+        SELECT c.oid,
+               pg_catalog.min(o.option_value::bigint)
+                   FILTER (WHERE o.option_name = 'autovacuum_freeze_max_age') AS freeze_max_age,
+               pg_catalog.min(o.option_value::bigint)
+                   FILTER (WHERE o.option_name = 'autovacuum_multixact_freeze_max_age') AS multixact_freeze_max_age
+          FROM pg_catalog.pg_class AS c
+               LEFT JOIN pg_catalog.pg_class AS m ON c.relkind = 't' AND m.reltoastrelid = c.oid
+               CROSS JOIN LATERAL pg_catalog.pg_options_to_table(COALESCE(c.reloptions, m.reloptions)) AS o
+         WHERE c.relkind IN ('r', 'm', 't')
+         GROUP BY c.oid
+    ), ages AS (
+        SELECT 'database'::text AS scope, d.datname AS database_name, NULL::text AS table_name,
+               false AS is_toast,
+               pg_catalog.age(d.datfrozenxid)::bigint AS xid_age,
+               pg_catalog.mxid_age(d.datminmxid)::bigint AS multixact_age,
+               l.freeze_max_age, l.multixact_freeze_max_age
+          FROM pg_catalog.pg_database AS d, limits AS l
+        UNION ALL
+        SELECT 'table', pg_catalog.current_database(),
+               pg_catalog.format('%I.%I', n.nspname, COALESCE(m.relname, c.relname)),
+               c.relkind = 't',
+               CASE WHEN c.relfrozenxid <> '0'::xid THEN pg_catalog.age(c.relfrozenxid)::bigint END,
+               CASE WHEN c.relminmxid <> '0'::xid THEN pg_catalog.mxid_age(c.relminmxid)::bigint END,
+               LEAST(o.freeze_max_age, l.freeze_max_age),
+               LEAST(o.multixact_freeze_max_age, l.multixact_freeze_max_age)
+          FROM limits AS l
+               CROSS JOIN pg_catalog.pg_class AS c
+               LEFT JOIN pg_catalog.pg_class AS m ON c.relkind = 't' AND m.reltoastrelid = c.oid
+               JOIN pg_catalog.pg_namespace AS n ON n.oid = COALESCE(m.relnamespace, c.relnamespace)
+               LEFT JOIN options AS o ON o.oid = c.oid
+         WHERE c.relkind IN ('r', 'm', 't')
+           AND (c.relfrozenxid <> '0'::xid OR c.relminmxid <> '0'::xid)
+    )
+    SELECT a.scope, a.database_name, a.table_name, a.is_toast, a.xid_age, a.multixact_age,
+           a.freeze_max_age, a.multixact_freeze_max_age, l.xids_per_day, l.multixacts_per_day,
+           f.days_until_forced, f.days_until_shutdown, f.freeze_by, f.forced_by
+      FROM limits AS l
+           CROSS JOIN ages AS a
+           CROSS JOIN LATERAL dbperf.forecast_wraparound(
+               a.xid_age, a.freeze_max_age, l.xid_stop_age, l.xids_per_day,
+               a.multixact_age, a.multixact_freeze_max_age, l.multixact_stop_age, l.multixacts_per_day,
+               l.measured_at) AS f
+     ORDER BY a.scope, f.days_until_forced, a.xid_age DESC;
+REVOKE ALL ON dbperf.wraparound_forecast FROM PUBLIC;
+GRANT SELECT ON dbperf.wraparound_forecast TO pg_monitor;
+COMMENT ON VIEW dbperf.wraparound_forecast IS
+'each database, and each table of this one: ages, and when at the measured rate autovacuum will be forced to freeze, and the server to stop giving out transaction ids; null where no rate is known, or it is zero';
+COMMENT ON COLUMN dbperf.wraparound_forecast.freeze_by IS
+'freeze it before, in a quiet hour: when 80 % of its freeze age will be reached';
+COMMENT ON COLUMN dbperf.wraparound_forecast.forced_by IS
+'which of the two limits is reached first: xid or multixact';
