@@ -1047,6 +1047,29 @@ COMMENT ON FUNCTION dbperf.maintenance_window_states(timestamptz) IS
 'which maintenance windows are open at that time (null = now), and when that changes next';
 
 --
+-- maintenance: the plan
+--
+
+CREATE FUNCTION dbperf.maintenance_plan(
+    min_score           double precision DEFAULT 1,
+    OUT database        name,
+    OUT object          text,
+    OUT action          text,
+    OUT command         text,
+    OUT score           double precision,
+    OUT reason          text,
+    OUT estimated_pages bigint,
+    OUT estimated_seconds double precision,
+    OUT not_now         text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_maintenance_plan'
+LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.maintenance_plan(double precision) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.maintenance_plan(double precision) TO pg_monitor;
+COMMENT ON FUNCTION dbperf.maintenance_plan(double precision) IS
+'what is to be done about the tables and indexes of this database, in order of execution: score 1 or more is due; not_now says why it must wait, null = it may run now';
+
+--
 -- maintenance: what holds vacuum up, and wraparound
 --
 
@@ -1249,3 +1272,44 @@ COMMENT ON COLUMN dbperf.wraparound_forecast.freeze_by IS
 'freeze it before, in a quiet hour: when 80 % of its freeze age will be reached';
 COMMENT ON COLUMN dbperf.wraparound_forecast.forced_by IS
 'which of the two limits is reached first: xid or multixact';
+
+--
+-- maintenance: indexes
+--
+
+CREATE TABLE dbperf.maintenance_index_density (
+    index_oid oid NOT NULL PRIMARY KEY,
+    relfilenode oid NOT NULL,
+    best_bytes_per_row double precision,
+    seen timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+    sampled timestamp with time zone,
+    sampled_pages integer,
+    sampled_bloat double precision,
+    rebuilt timestamp with time zone
+);
+REVOKE ALL ON TABLE dbperf.maintenance_index_density FROM PUBLIC;
+GRANT SELECT ON TABLE dbperf.maintenance_index_density TO pg_monitor;
+COMMENT ON TABLE dbperf.maintenance_index_density IS
+'how dense indexes of this database were at their best, and at the last look into their pages; written by maintenance workers, not dumped';
+COMMENT ON COLUMN dbperf.maintenance_index_density.relfilenode IS
+'the file that the figures are of; another one means that the index was rebuilt';
+COMMENT ON COLUMN dbperf.maintenance_index_density.best_bytes_per_row IS
+'the least that a row has taken in the index, null = too few rows so far';
+COMMENT ON COLUMN dbperf.maintenance_index_density.seen IS
+'when the index was first seen, or was at its best';
+COMMENT ON COLUMN dbperf.maintenance_index_density.sampled_bloat IS
+'pages for each page that its rows need, by a sample of the pages of a B-tree';
+COMMENT ON COLUMN dbperf.maintenance_index_density.rebuilt IS
+'when maintenance has rebuilt it, null = it has not';
+
+CREATE TABLE dbperf.maintenance_leftovers (
+    index_oid oid NOT NULL PRIMARY KEY,
+    table_oid oid NOT NULL,
+    old_index_oid oid NOT NULL,
+    index_name name NOT NULL,
+    created timestamp with time zone NOT NULL
+);
+REVOKE ALL ON TABLE dbperf.maintenance_leftovers FROM PUBLIC;
+GRANT SELECT ON TABLE dbperf.maintenance_leftovers TO pg_monitor;
+COMMENT ON TABLE dbperf.maintenance_leftovers IS
+'copies of indexes that maintenance is making with REINDEX CONCURRENTLY, so that one that stays behind is known to be ours; not dumped';
