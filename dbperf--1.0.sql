@@ -1313,3 +1313,146 @@ REVOKE ALL ON TABLE dbperf.maintenance_leftovers FROM PUBLIC;
 GRANT SELECT ON TABLE dbperf.maintenance_leftovers TO pg_monitor;
 COMMENT ON TABLE dbperf.maintenance_leftovers IS
 'copies of indexes that maintenance is making with REINDEX CONCURRENTLY, so that one that stays behind is known to be ours; not dumped';
+
+--
+-- maintenance: what runs, and requests
+--
+
+CREATE FUNCTION dbperf.maintenance_workers(
+    OUT pid int,
+    OUT database_name name,
+    OUT state text,
+    OUT emergency bool,
+    OUT log_id bigint,
+    OUT object text,
+    OUT action text,
+    OUT command text,
+    OUT started timestamptz,
+    OUT cost_limit int,
+    OUT prevents_wraparound bool,
+    OUT requested bool,
+    OUT deadline timestamptz,
+    OUT yields_to int,
+    OUT cancelled bool
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_maintenance_workers'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 3;
+REVOKE ALL ON FUNCTION dbperf.maintenance_workers() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.maintenance_workers() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.maintenance_workers() IS
+'the maintenance workers of all databases; the view maintenance_progress adds how far they are';
+
+CREATE VIEW dbperf.maintenance_progress AS
+    SELECT w.pid, w.database_name, w.log_id, w.object, w.action, w.command, w.started,
+           pg_catalog.clock_timestamp() - w.started AS elapsed,
+           COALESCE(v.phase, a.phase, i.phase) AS phase,
+           COALESCE(v.heap_blks_scanned, a.sample_blks_scanned, i.blocks_done) AS blocks_done,
+           COALESCE(v.heap_blks_total, a.sample_blks_total, i.blocks_total) AS blocks_total,
+           CASE WHEN COALESCE(v.heap_blks_total, a.sample_blks_total, i.blocks_total) > 0
+                THEN pg_catalog.round(100.0 *
+                     COALESCE(v.heap_blks_scanned, a.sample_blks_scanned, i.blocks_done) /
+                     COALESCE(v.heap_blks_total, a.sample_blks_total, i.blocks_total), 1)
+           END AS phase_pct,
+           v.index_vacuum_count AS index_vacuums,
+           w.cost_limit, w.prevents_wraparound, w.requested, w.deadline, w.yields_to,
+           pg_catalog.pg_blocking_pids(w.pid) AS waits_for,
+           CASE WHEN w.cancelled THEN 'is being cancelled'
+                WHEN w.prevents_wraparound THEN 'prevents wraparound: does not give way to sessions that wait for a lock'
+           END AS note
+      FROM dbperf.maintenance_workers() AS w
+           LEFT JOIN pg_catalog.pg_stat_progress_vacuum AS v ON v.pid = w.pid
+           LEFT JOIN pg_catalog.pg_stat_progress_analyze AS a ON a.pid = w.pid
+           LEFT JOIN pg_catalog.pg_stat_progress_create_index AS i ON i.pid = w.pid
+     WHERE w.state = 'working';
+REVOKE ALL ON dbperf.maintenance_progress FROM PUBLIC;
+GRANT SELECT ON dbperf.maintenance_progress TO pg_monitor;
+COMMENT ON VIEW dbperf.maintenance_progress IS
+'maintenance that runs now, in any database, how far it is, and its cost limit at the moment';
+
+CREATE FUNCTION dbperf.maintenance_status(
+    OUT mode text,
+    OUT launcher_running bool,
+    OUT paused_until timestamptz,
+    OUT workers int,
+    OUT workers_at_work int,
+    OUT max_workers int,
+    OUT requests_waiting int,
+    OUT no_worker_since timestamptz,
+    OUT log_state text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_maintenance_status'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 1;
+REVOKE ALL ON FUNCTION dbperf.maintenance_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.maintenance_status() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.maintenance_status() IS
+'see the view maintenance_status';
+
+CREATE VIEW dbperf.maintenance_status AS
+    SELECT * FROM dbperf.maintenance_status();
+REVOKE ALL ON dbperf.maintenance_status FROM PUBLIC;
+GRANT SELECT ON dbperf.maintenance_status TO pg_monitor;
+COMMENT ON VIEW dbperf.maintenance_status IS
+'one row: the mode of maintenance, its workers, what waits, since when the server has no room for a worker (null = it has), and how the log does';
+
+CREATE FUNCTION dbperf.maintenance_databases(
+    OUT database_name name,
+    OUT enabled bool,
+    OUT last_visit timestamptz,
+    OUT next_look timestamptz,
+    OUT waiting_since timestamptz,
+    OUT relations_over int,
+    OUT due int,
+    OUT waits_for_horizon bool,
+    OUT close_to_wraparound bool,
+    OUT failed_visits int
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_maintenance_databases'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.maintenance_databases() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.maintenance_databases() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.maintenance_databases() IS
+'see the view maintenance_databases';
+
+CREATE VIEW dbperf.maintenance_databases AS
+    SELECT * FROM dbperf.maintenance_databases();
+REVOKE ALL ON dbperf.maintenance_databases FROM PUBLIC;
+GRANT SELECT ON dbperf.maintenance_databases TO pg_monitor;
+COMMENT ON VIEW dbperf.maintenance_databases IS
+'the databases as the launcher of maintenance knows them: when each was looked into, what it waits for, and how many of its relations are over a threshold; filled while dbperf.maintenance is on';
+
+CREATE FUNCTION dbperf.run_maintenance("table" regclass, action text DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'dbperf_run_maintenance'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.run_maintenance(regclass, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.run_maintenance(regclass, text) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.run_maintenance(regclass, text) IS
+'has a worker vacuum, vacuum_freeze, analyze, reindex, clean_gin or summarize_brin a table (null: whatever is most useful), also while maintenance is off; returns the id of its row in maintenance_log; for those who own the table or have MAINTAIN on it';
+
+CREATE FUNCTION dbperf.cancel_maintenance(log_id bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'dbperf_cancel_maintenance'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.cancel_maintenance(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.cancel_maintenance(bigint) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.cancel_maintenance(bigint) IS
+'ends an action that runs, or takes one that waits out of the queue; false if there is none with that id';
+
+CREATE FUNCTION dbperf.pause_maintenance(until timestamptz DEFAULT 'infinity')
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_pause_maintenance'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.pause_maintenance(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.pause_maintenance(timestamptz) IS
+'stops all maintenance in all databases but what prevents wraparound, until that time or the server''s next start';
+
+CREATE FUNCTION dbperf.resume_maintenance()
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_resume_maintenance'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.resume_maintenance() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.resume_maintenance() IS
+'ends a pause';

@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "maintenance/maint_plan.h"
+#include "maintenance/maint_launcher.h"
 #include "maintenance/maintenance.h"
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
@@ -224,6 +224,7 @@ dbperf_maintenance_init(void)
 	if (process_shared_preload_libraries_in_progress)
 	{
 		dbperf_maint_state_init();
+		dbperf_maint_scheduler_init();
 		dbperf_maint_policy_init();
 		dbperf_maint_log_init();
 		dbperf_maint_xid_rate_init();
