@@ -8,7 +8,7 @@
 MODULE_big = dbperf
 EXTENSION = dbperf
 DATA = $(sort $(wildcard dbperf--*.sql))
-PGFILEDESC = "dbperf - slow statements, recorded by the server itself"
+PGFILEDESC = "dbperf - slow statements, index advice and maintenance"
 
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 PG_CPPFLAGS = -I$(srcdir)/src
