@@ -133,28 +133,6 @@ dbperf_maint_free_slot(bool emergency)
 }
 
 /*
- * How many workers a database has; looking_only leaves out those that are at
- * work on something.
- */
-int
-dbperf_maint_workers(Oid database, bool looking_only)
-{
-	int count = 0;
-
-	LWLockAcquire(MAINT_LOCK, LW_SHARED);
-	for (int i = 0; i < MAINT_SLOTS; i++)
-	{
-		const MaintSlot *slot = &dbperf_maint->slots[i];
-
-		if (slot->state != MAINT_SLOT_FREE && slot->database == database &&
-			(!looking_only || slot->state != MAINT_SLOT_WORKING))
-			count++;
-	}
-	LWLockRelease(MAINT_LOCK);
-	return count;
-}
-
-/*
  * Whether any worker is at work.
  */
 bool

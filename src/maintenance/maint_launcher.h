@@ -25,7 +25,6 @@ extern void dbperf_maint_scheduler_init(void);
 extern void dbperf_maint_reap(void);
 extern bool dbperf_maint_send(Oid database, const char *name, bool emergency, int slot);
 extern int	dbperf_maint_free_slot(bool emergency);
-extern int	dbperf_maint_workers(Oid database, bool looking_only);
 extern bool dbperf_maint_any_working(void);
 extern void dbperf_maint_enforce(void);
 
