@@ -46,9 +46,10 @@ many_plan()
 	exec {go}>"$work/go"
 	echo "SELECT 'pid ' || pg_backend_pid();
 		SELECT 'before ' || sum(total_bytes) FROM pg_backend_memory_contexts;" >&"$go"
-	until pid=$(sed -n 's/^pid //p' "$work/plan.out") && grep -q '^before' "$work/plan.out"; do
+	until grep -q '^before' "$work/plan.out"; do
 		sleep 0.1
 	done
+	pid=$(sed -n 's/^pid //p' "$work/plan.out")
 	first=$(awk '/^RssAnon/ { print $2 }' "/proc/$pid/status")
 	in_background memory many_watch "$pid"
 	cat >&"$go" <<'END'

@@ -18,6 +18,8 @@ throttle_load()
 	run db bench -v rows="$throttle_rows" -f "$parts/throttle_account.sql"
 	run db bench -c "VACUUM (FREEZE, ANALYZE)"
 	run db archive -v pages="$throttle_pages" -f "$parts/throttle_archive.sql"
+	# or maintenance would do there what it is to do in the copies
+	run db postgres -c "ALTER DATABASE archive ALLOW_CONNECTIONS false"
 }
 
 throttle_settings()
