@@ -5,8 +5,8 @@
  *
  * The launcher looks at what the users' processes do and divides an allowance,
  * in the unit of vacuum_cost_limit with vacuum_cost_delay = 2 ms, among the
- * workers.  It grows slowly while nobody is hurt and is halved each second
- * otherwise, down to one of two floors for each worker:
+ * workers.  It begins with next to nothing, grows slowly while nobody is hurt
+ * and is halved each second otherwise, down to one of two floors for each worker:
  *
  * - processors or the WAL are busy: what autovacuum has by default.  Less would
  *   only make the work last longer, since a worker is one process among many.
@@ -37,16 +37,19 @@
 #define LIMIT_LIKE_AUTO 200	  /* autovacuum's default, the floor beside busy processors */
 #define LIMIT_BY_PAGES 20	  /* the floor beside a busy disk: from here on pages count */
 #define LIMIT_LEAST 4		  /* to which counting pages may bring it down */
-#define PAGES_PER_SECOND 2600 /* buffers looked at */
+#define PAGES_PER_SECOND 3000 /* buffers looked at */
 #define PAGES_STANDSTILL 100  /* fewer in a second: it does something else, such as sorting */
 
 #define TICK 500 /* ms between two looks of the worker's timer */
 
-#define IO_BUSY 0.25  /* processes that wait for data, on average */
+#define IO_BUSY 0.1	  /* processes that wait for data, on average */
 #define WAL_BUSY 0.75 /* and for the WAL */
 #define SMOOTH 0.3	  /* weight of the newest sample */
 #define STALE 2000	  /* ms after which older samples say nothing */
 #define STEPS 20	  /* seconds from nothing to the full allowance */
+#define IO_CALM 10	  /* seconds without waits for data before it grows again */
+
+#define FLUSH_AFTER 32 /* buffers: what is written goes to disk in small parts */
 
 /* ---- the launcher's part ---- */
 
@@ -62,6 +65,7 @@ static struct
 /* What the workers have together, 0 = none has worked yet. */
 static int		   allowance = 0;
 static TimestampTz adjusted = 0;
+static TimestampTz io_seen = 0; /* when users were last seen to wait for data */
 
 static int
 count_processors(void)
@@ -148,7 +152,11 @@ dbperf_maint_throttle_sample(void)
 	load.taken = now;
 }
 
-/* Move the allowance for this many workers by one step. */
+/*
+ * Move the allowance for this many workers by one step.  Where users have waited
+ * for data it may be maintenance that made them wait, so it does not grow again
+ * as soon as they do not.
+ */
 static void
 adjust_allowance(int workers)
 {
@@ -156,13 +164,15 @@ adjust_allowance(int workers)
 	bool io = load.io >= IO_BUSY;
 	bool others = load.wal >= WAL_BUSY || load.cpu >= count_processors();
 
+	if (io)
+		io_seen = adjusted;
 	if (allowance == 0)
-		allowance = LIMIT_LIKE_AUTO * workers;
+		allowance = LIMIT_BY_PAGES * workers;
 	else if (io)
 		allowance /= 2;
 	else if (others)
 		allowance = Max(allowance / 2, LIMIT_LIKE_AUTO * workers);
-	else
+	else if (adjusted - io_seen >= IO_CALM * USECS_PER_SEC)
 		allowance += Max(most / STEPS, 1);
 	allowance = Max(Min(allowance, most), LIMIT_BY_PAGES * workers);
 }
@@ -309,13 +319,14 @@ dbperf_maint_throttle_begin(MaintSlot *slot)
 	int	 limit;
 
 	LWLockAcquire(MAINT_LOCK, LW_SHARED);
-	set_limit(slot, slot->wraparound ? INT_MAX : LIMIT_LIKE_AUTO);
+	set_limit(slot, slot->wraparound ? INT_MAX : LIMIT_BY_PAGES);
 	pending_list = slot->record.action == MAINT_CLEAN_GIN;
 	LWLockRelease(MAINT_LOCK);
 
 	pace.limit = 0;
 	limit = (int) pg_atomic_read_u32(&slot->cost_limit);
 	set_int("max_parallel_maintenance_workers", 0);
+	set_int("backend_flush_after", FLUSH_AFTER);
 	set_int("vacuum_cost_delay", COST_DELAY);
 	set_int("vacuum_cost_limit", limit);
 	if (pending_list)
