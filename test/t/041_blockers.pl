@@ -6,25 +6,21 @@ use warnings;
 
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use DbperfTest;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $script = abs_path(dirname(__FILE__) . '/../../scripts/db_maintenance.sql');
 
-my $primary = PostgreSQL::Test::Cluster->new('primary');
-$primary->init(allows_streaming => 'logical', extra => [ '-E', 'UTF8', '--locale=C' ]);
-$primary->append_conf(
-	'postgresql.conf', q{
+my $primary = start_node(
+	'primary', q{
 shared_preload_libraries = 'dbperf'
-autovacuum = off
 max_prepared_transactions = 5
-log_statement = none
-});
-$primary->start;
-$primary->safe_psql(
-	'postgres', q{
+}, allows_streaming => 'logical');
+sql(q{
 	CREATE EXTENSION dbperf CASCADE;
 	CREATE DATABASE "Other";
 	CREATE ROLE watcher LOGIN IN ROLE pg_monitor;
@@ -32,15 +28,14 @@ $primary->safe_psql(
 	CREATE ROLE alice LOGIN;
 	CREATE TABLE churn AS SELECT g AS n FROM generate_series(1, 1000) AS g;
 });
-$primary->safe_psql('Other', 'CREATE EXTENSION dbperf CASCADE; CREATE TABLE written (n int)');
+sql('Other', 'CREATE EXTENSION dbperf CASCADE; CREATE TABLE written (n int)');
 
 # What the view says of one row, in the database postgres.
 sub blockers
 {
 	my ($where, $columns, $database) = @_;
 
-	return $primary->safe_psql($database // 'postgres',
-		"SELECT $columns FROM dbperf.vacuum_blockers WHERE $where");
+	return sql($database, "SELECT $columns FROM dbperf.vacuum_blockers WHERE $where");
 }
 
 # A session that stays in a transaction.
@@ -58,9 +53,7 @@ sub wait_for_row
 {
 	my ($where, $what) = @_;
 
-	ok( $primary->poll_query_until('postgres',
-			"SELECT count(*) > 0 FROM dbperf.vacuum_blockers WHERE $where"),
-		$what);
+	poll_ok("SELECT count(*) > 0 FROM dbperf.vacuum_blockers WHERE $where", $what);
 }
 
 #
@@ -73,9 +66,9 @@ is( blockers(
 		"holder, affects, holds_horizon, state, role_name = current_user"),
 	'session|all databases through snapshots|f|idle in transaction|t',
 	'a writer elsewhere, nobody here has a snapshot');
-is( $primary->safe_psql('postgres', 'SELECT age, held_by IS NULL FROM dbperf.vacuum_horizon()'),
+is( sql('SELECT age, held_by IS NULL FROM dbperf.vacuum_horizon()'),
 	'0|t', 'our own snapshot does not count, although it is as old as the writer');
-$primary->safe_psql('postgres', 'DELETE FROM churn WHERE n <= 10');
+sql('DELETE FROM churn WHERE n <= 10');
 like(
 	($primary->psql('postgres', 'VACUUM (VERBOSE) churn'))[2],
 	qr/tuples: 10 removed/,
@@ -86,7 +79,7 @@ is( blockers('holds_horizon', 'database_name, xid_source, affects'),
 	"Other|xid|all databases through snapshots\npostgres|xmin|this database",
 	'with a snapshot here both hold it, the writer first');
 like(
-	$primary->safe_psql('postgres', 'SELECT held_by FROM dbperf.vacuum_horizon()'),
+	sql('SELECT held_by FROM dbperf.vacuum_horizon()'),
 	qr/^process \d+ \(.*, database "Other", idle in transaction since \d+ s\): SELECT pg_terminate_backend\(\d+\)$/,
 	'the writer is named');
 $writer->query_safe('COMMIT');
@@ -96,10 +89,8 @@ is( blockers("database_name = 'postgres'", 'affects, holds_horizon', 'Other'),
 	'shared tables|f', 'a reader in another database affects shared tables only');
 
 # the remedy, as it is given
-$primary->safe_psql('postgres',
-	$primary->safe_psql('postgres', 'SELECT remedy FROM dbperf.vacuum_blockers WHERE holds_horizon'));
-ok($primary->poll_query_until('postgres', 'SELECT held_by IS NULL FROM dbperf.vacuum_horizon()'),
-	'the remedy ends it');
+sql(sql('SELECT remedy FROM dbperf.vacuum_blockers WHERE holds_horizon'));
+poll_ok('SELECT held_by IS NULL FROM dbperf.vacuum_horizon()', 'the remedy ends it');
 $writer->quit;
 $reader->{run}->finish;
 
@@ -118,19 +109,15 @@ sub start_psql
 		'>', '/dev/null', '2>', '/dev/null');
 }
 
-$primary->safe_psql('postgres',
-	'CREATE TABLE big AS SELECT g AS n FROM generate_series(1, 10000) AS g');
+sql('CREATE TABLE big AS SELECT g AS n FROM generate_series(1, 10000) AS g');
 my $vacuum = start_psql('SET vacuum_cost_limit = 1', 'SET vacuum_cost_delay = 100', 'VACUUM big');
-ok($primary->poll_query_until('postgres', 'SELECT count(*) = 1 FROM pg_stat_progress_vacuum'),
-	'a vacuum runs');
-is( $primary->safe_psql(
-		'postgres', q{
+poll_ok('SELECT count(*) = 1 FROM pg_stat_progress_vacuum', 'a vacuum runs');
+is( sql(q{
 		SELECT count(*), (SELECT count(*) FROM pg_stat_progress_vacuum JOIN pg_stat_activity
 						  USING (pid) WHERE backend_xmin IS NOT NULL)
 		FROM dbperf.vacuum_blockers}),
 	'0|1', 'its snapshot is in nobody\'s way');
-$primary->safe_psql('postgres',
-	'SELECT pg_terminate_backend(pid) FROM pg_stat_progress_vacuum');
+sql('SELECT pg_terminate_backend(pid) FROM pg_stat_progress_vacuum');
 $vacuum->finish;
 
 my $parallel = start_psql(
@@ -138,21 +125,19 @@ my $parallel = start_psql(
 	'SET parallel_tuple_cost = 0',
 	'SET min_parallel_table_scan_size = 0',
 	'SELECT count(*) FROM big WHERE pg_sleep(0.1) IS NULL');
-ok( $primary->poll_query_until('postgres',
-		q{SELECT count(*) > 0 FROM pg_stat_activity
-		  WHERE backend_type = 'parallel worker' AND backend_xmin IS NOT NULL}),
+poll_ok(q{SELECT count(*) > 0 FROM pg_stat_activity
+		  WHERE backend_type = 'parallel worker' AND backend_xmin IS NOT NULL},
 	'a parallel query runs');
 is(blockers('true', 'holder, state, remedy = format($$SELECT pg_cancel_backend(%s)$$, pid)'),
 	'session|active|t', 'its leader stands for it');
-$primary->safe_psql('postgres', blockers('true', 'remedy'));
+sql(blockers('true', 'remedy'));
 $parallel->finish;
-ok($primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM dbperf.vacuum_blockers'),
-	'the remedy ends it');
+poll_ok('SELECT count(*) = 0 FROM dbperf.vacuum_blockers', 'the remedy ends it');
 
 #
 # A prepared transaction, seen from both databases
 #
-$primary->safe_psql('Other', "BEGIN; INSERT INTO written VALUES (2); PREPARE TRANSACTION 'left'");
+sql('Other', "BEGIN; INSERT INTO written VALUES (2); PREPARE TRANSACTION 'left'");
 is( blockers("holder LIKE 'prepared%'", 'name, database_name, affects, remedy'),
 	q{left|Other|all databases through snapshots|run in database "Other": ROLLBACK PREPARED 'left'},
 	'prepared elsewhere');
@@ -178,21 +163,20 @@ foreach my $object ('vacuum_blockers', 'vacuum_horizon()', 'wraparound_forecast'
 	  $primary->psql('postgres', "SELECT * FROM dbperf.$object", extra_params => [ '-U', 'plain' ]);
 	like($err, qr/permission denied/, "a plain role cannot look at $object");
 }
-$primary->safe_psql('Other', "ROLLBACK PREPARED 'left'");
+sql('Other', "ROLLBACK PREPARED 'left'");
 
 #
 # A logical slot: of catalogs only, and not for tables
 #
-$primary->safe_psql('postgres',
-	q{SELECT pg_create_logical_replication_slot('lagging', 'pgoutput')});
-$primary->safe_psql('postgres', 'CREATE TABLE later (n int)');
+sql(q{SELECT pg_create_logical_replication_slot('lagging', 'pgoutput')});
+sql('CREATE TABLE later (n int)');
 is( blockers("name = 'lagging'", 'holder, database_name, state, xid_source, age > 0, affects, holds_horizon, remedy'),
 	q{replication slot|postgres|not in use|catalog_xmin|t|catalogs only|f|}
 	  . q{start its consumer, or give it up: SELECT pg_drop_replication_slot('lagging')},
 	'a logical slot');
-is($primary->safe_psql('postgres', 'SELECT held_by IS NULL FROM dbperf.vacuum_horizon()'),
+is(sql('SELECT held_by IS NULL FROM dbperf.vacuum_horizon()'),
 	't', 'tables do not wait for it');
-$primary->safe_psql('postgres', q{SELECT pg_drop_replication_slot('lagging')});
+sql(q{SELECT pg_drop_replication_slot('lagging')});
 
 #
 # A standby's feedback, without a slot and with one
@@ -208,7 +192,7 @@ wal_receiver_status_interval = 1
 $standby->start;
 $primary->wait_for_catchup($standby);
 $reader = hold($standby, 'postgres', 'SELECT count(*) FROM churn;');
-$primary->safe_psql('postgres', 'DELETE FROM churn WHERE n <= 20');
+sql('DELETE FROM churn WHERE n <= 20');
 wait_for_row("holder = 'standby' AND age > 0", 'feedback without a slot');
 is( blockers("holder = 'standby'", 'name, database_name IS NULL, affects, holds_horizon'),
 	'standby|t|all databases|t', 'it is the standby by its name, for all databases');
@@ -221,50 +205,47 @@ is( $standby->safe_psql(
 	'on the standby the session itself is named');
 $remedy =~ s/^run on the standby: //;
 is($standby->safe_psql('postgres', $remedy), 't', 'the remedy finds the session on the standby');
-ok($primary->poll_query_until('postgres', 'SELECT held_by IS NULL FROM dbperf.vacuum_horizon()'),
-	'and ends it');
+poll_ok('SELECT held_by IS NULL FROM dbperf.vacuum_horizon()', 'and ends it');
 $reader->{run}->finish;
 
 
 # the walsender's place keeps what the standby reported last
 $reader = hold($standby, 'postgres', 'SELECT count(*) FROM churn;');
-$primary->safe_psql('postgres', 'DELETE FROM churn WHERE n <= 25');
+sql('DELETE FROM churn WHERE n <= 25');
 wait_for_row("holder = 'standby' AND age > 0", 'feedback again');
 $reader->quit;
 $standby->stop('immediate');
-ok($primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_replication'),
-	'the standby is gone');
+poll_ok('SELECT count(*) = 0 FROM pg_stat_replication', 'the standby is gone');
 is(blockers('true', 'count(*)'), '0', 'and holds nothing');
 $standby->start;
 
-$primary->safe_psql('postgres', q{SELECT pg_create_physical_replication_slot('for_standby')});
+sql(q{SELECT pg_create_physical_replication_slot('for_standby')});
 $standby->append_conf('postgresql.conf', q{primary_slot_name = 'for_standby'});
 $standby->reload;
-ok( $primary->poll_query_until('postgres',
-		q{SELECT active FROM pg_replication_slots WHERE slot_name = 'for_standby'}),
+poll_ok(q{SELECT active FROM pg_replication_slots WHERE slot_name = 'for_standby'},
 	'the standby uses a slot');
 $reader = hold($standby, 'postgres', 'SELECT count(*) FROM churn;');
-$primary->safe_psql('postgres', 'DELETE FROM churn WHERE n <= 30');
+sql('DELETE FROM churn WHERE n <= 30');
 wait_for_row("name = 'for_standby' AND age > 0", 'feedback in a slot');
 is( blockers('true', 'holder, state, xid_source, affects, holds_horizon'),
 	'replication slot|in use|xmin|all databases|t', 'the slot, and not the standby a second time');
 like(blockers('true', 'remedy'), qr/^run on the standby: /, 'the remedy is for the standby');
 like(
-	$primary->safe_psql('Other', 'SELECT held_by FROM dbperf.vacuum_horizon()'),
+	sql('Other', 'SELECT held_by FROM dbperf.vacuum_horizon()'),
 	qr/^replication slot for_standby \(in use/, 'another database waits for it as well');
 $reader->quit;
 $standby->stop;
 like(blockers('true', 'remedy'),
 	qr/^start its consumer, or give it up: SELECT pg_drop_replication_slot\('for_standby'\)$/,
 	'without the standby the slot stays');
-$primary->safe_psql('postgres', q{SELECT pg_drop_replication_slot('for_standby')});
+sql(q{SELECT pg_drop_replication_slot('for_standby')});
 is(blockers('true', 'count(*)'), '0', 'nobody is left');
 
 #
 # scripts/db_maintenance.sql, in a database without the extension
 #
 my $bare = "it's bare";
-$primary->safe_psql('postgres', qq{CREATE DATABASE "$bare"});
+sql(qq{CREATE DATABASE "$bare"});
 
 # Runs the script; returns exit status, output, errors.
 sub maintain
@@ -281,15 +262,14 @@ sub maintain
 	return ($? >> 8, $out, $err);
 }
 
-my $superuser = $primary->safe_psql('postgres', 'SELECT current_user');
+my $superuser = sql('SELECT current_user');
 my ($status, $out, $err) = maintain($superuser);
 is($status, 0, 'an empty database');
 ($status, $out, $err) = maintain($superuser);
 is($out, "Nothing is due.\n", 'and nothing is left to do');
 
 # thresholds may be 0, for a table without rows as well
-$primary->safe_psql(
-	$bare, q{
+sql($bare, q{
 	CREATE TABLE nothing (n int) WITH (autovacuum_vacuum_threshold = 0,
 		autovacuum_vacuum_insert_threshold = 0, autovacuum_analyze_threshold = 0);
 	CREATE TABLE eager (n int) WITH (autovacuum_vacuum_threshold = 0,
@@ -297,10 +277,9 @@ $primary->safe_psql(
 });
 ($status, $out, $err) = maintain($superuser);
 is("$status $err", '0 ', 'thresholds of 0');
-$primary->safe_psql($bare, 'DROP TABLE nothing, eager');
+sql($bare, 'DROP TABLE nothing, eager');
 
-$primary->safe_psql(
-	$bare, q{
+sql($bare, q{
 	CREATE SCHEMA "S'x" AUTHORIZATION alice;
 	SET ROLE alice;
 	CREATE TABLE "S'x"."T ""a';\q" AS SELECT g AS "Col 1" FROM generate_series(1, 10000) AS g;
@@ -345,7 +324,7 @@ like($out, qr/public\.broken +\|.*not done/, 'neither is what failed');
 like($out, qr/public\.parted +\| analyze +\| done/, 'the partitioned table has been analyzed');
 $locker->query_safe('COMMIT');
 $locker->quit;
-$primary->safe_psql($bare, 'DROP TABLE broken');
+sql($bare, 'DROP TABLE broken');
 ($status, $out, $err) = maintain($superuser);
 is($status, 0, 'the rest');
 like($out, qr/public\.mine +\|.*\| done/, 'what was locked is done now');
@@ -354,8 +333,7 @@ unlike($out, qr/parted|leaf/, 'what was done is not due again');
 is($out, "Nothing is due.\n", 'then nothing is due');
 
 # what it needs to know is there without the right to read the data
-$primary->safe_psql(
-	$bare, q{
+sql($bare, q{
 	ALTER TABLE mine ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY, OWNER TO alice;
 	CREATE STATISTICS pair ON n, (n + 1) FROM leaf;
 	ALTER ROLE alice SET default_transaction_read_only = on;

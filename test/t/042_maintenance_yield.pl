@@ -4,30 +4,24 @@
 use strict;
 use warnings;
 
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use DbperfTest;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
-$node->append_conf(
-	'postgresql.conf', q{
+my $node = start_node(
+	'main', q{
 shared_preload_libraries = 'dbperf'
-autovacuum = off
 fsync = off
 restart_after_crash = on
-log_statement = none
 deadlock_timeout = 1s
-dbperf.advisor_interval = 0
 dbperf.database = 'postgres'
 dbperf.maintenance = off
 dbperf.maintenance_naptime = 1s
 dbperf.maintenance_cost_limit_max = 1
 });
-$node->start;
-$node->safe_psql(
-	'postgres', q{
+sql(q{
 	CREATE EXTENSION dbperf CASCADE;
 	CREATE TABLE big (i int, filler text);
 	INSERT INTO big SELECT i, repeat('x', 400) FROM generate_series(1, 100000) AS i;
@@ -38,29 +32,6 @@ $node->safe_psql(
 	ALTER INDEX keyed_key RESET (fillfactor);
 });
 
-sub sql
-{
-	my ($sql) = @_;
-
-	return $node->safe_psql('postgres', $sql);
-}
-
-sub poll
-{
-	my ($sql, $expected) = @_;
-
-	return $node->poll_query_until('postgres', $sql, $expected // 't');
-}
-
-sub set
-{
-	my ($name, $value) = @_;
-
-	$node->safe_psql('postgres', "ALTER SYSTEM SET $name = '$value'");
-	$node->reload;
-	poll("SELECT current_setting('$name') = '$value'");
-}
-
 my $vacuuming = q{SELECT count(*) > 0 FROM pg_stat_progress_vacuum
 	WHERE relid = 'big'::regclass AND heap_blks_scanned > 10};
 
@@ -69,7 +40,7 @@ sub begin_vacuum
 {
 	my $id = sql("SELECT dbperf.run_maintenance('big', 'vacuum')");
 
-	ok(poll($vacuuming), 'a worker vacuums');
+	poll_ok($vacuuming, 'a worker vacuums');
 	return $id;
 }
 
@@ -100,7 +71,7 @@ sub outcome
 
 my ($id, $took, $err);
 
-set('dbperf.maintenance_yield', 'off');
+set('dbperf.maintenance_yield = off');
 $id = begin_vacuum();
 ($took, $err) = change('big', '1s');
 like($err, qr/lock timeout/, 'without yielding the user waits in vain');
@@ -111,14 +82,14 @@ is(outcome($id), 'cancelled', 'it ends when it is canceled');
 
 for my $mode ('poll', 'flag')
 {
-	set('dbperf.maintenance_yield', $mode);
+	set("dbperf.maintenance_yield = $mode");
 	$id = begin_vacuum();
 	($took, $err) = change('big', '900ms');
 	is($err, '', "$mode: a user gets the lock");
 	cmp_ok($took, '<', 1, "$mode: within a second");
 	is(outcome($id), 'cancelled', "$mode: the log says so");
 }
-set('dbperf.maintenance_yield', 'poll');
+set('dbperf.maintenance_yield = poll');
 
 # ---- readers and writers of the table do not stop it
 
@@ -131,7 +102,7 @@ is(sql($vacuuming), 't', 'who does not wait for its lock does not stop it');
 
 my $waiter = $node->background_psql('postgres');
 $waiter->query_until(qr/go/, "\\echo go\nBEGIN;\nLOCK TABLE big IN ACCESS EXCLUSIVE MODE;\n");
-ok( poll("SELECT NOT EXISTS (SELECT FROM pg_stat_progress_vacuum)"),
+poll_ok("SELECT NOT EXISTS (SELECT FROM pg_stat_progress_vacuum)",
 	'it has given way to a LOCK TABLE');
 $waiter->quit;
 is(outcome($id), 'cancelled', 'and the log says so');
@@ -158,7 +129,7 @@ my $rebuilding = q{SELECT pid FROM pg_stat_progress_create_index
 
 my $holder = hold_up();
 $id = sql("SELECT dbperf.run_maintenance('keyed', 'reindex')");
-ok(poll("SELECT EXISTS ($rebuilding) AND count(*) = 1 FROM dbperf.maintenance_leftovers"),
+poll_ok("SELECT EXISTS ($rebuilding) AND count(*) = 1 FROM dbperf.maintenance_leftovers",
 	'a worker rebuilds, and has noted its new index');
 ($took, $err) = change('keyed', '3s');
 like($err, qr/lock timeout/, 'the user still waits for the other one');
@@ -167,26 +138,26 @@ $holder->quit;
 $id = sql("SELECT dbperf.run_maintenance('keyed', 'analyze')");
 is(outcome($id), 'done', 'another visit');
 is(sql($leftovers), 'keyed_ccnew', "it has dropped what was ours, and not others' index");
-ok(poll('SELECT count(*) = 0 FROM dbperf.maintenance_leftovers'), 'nothing is noted any more');
+poll_ok('SELECT count(*) = 0 FROM dbperf.maintenance_leftovers', 'nothing is noted any more');
 
 # ---- the same with a crash
 
 $holder = hold_up();
 $id = sql("SELECT dbperf.run_maintenance('keyed', 'reindex')");
-ok(poll("SELECT EXISTS ($rebuilding) AND count(*) = 1 FROM dbperf.maintenance_leftovers"),
+poll_ok("SELECT EXISTS ($rebuilding) AND count(*) = 1 FROM dbperf.maintenance_leftovers",
 	'a worker rebuilds again');
 my $pid = sql($rebuilding);
 # a worker's commits reach the disk a moment later
 usleep(1_000_000);
 kill 'KILL', $pid;
 eval { $holder->quit; };
-ok(poll("SELECT NOT EXISTS ($rebuilding)"), 'the server is back');
+poll_ok("SELECT NOT EXISTS ($rebuilding)", 'the server is back');
 is(sql($leftovers), 'keyed_ccnew keyed_key_ccnew', 'the crash has left the new index');
 
 # a visit cleans up before it does anything else
-set('dbperf.maintenance', 'on');
-ok(poll($leftovers, 'keyed_ccnew'), 'the next visit drops ours, and not the others');
-ok(poll('SELECT count(*) = 0 FROM dbperf.maintenance_leftovers'), 'and forgets it');
+set('dbperf.maintenance = on');
+poll_ok("SELECT ($leftovers) = 'keyed_ccnew'", 'the next visit drops ours, and not the others');
+poll_ok('SELECT count(*) = 0 FROM dbperf.maintenance_leftovers', 'and forgets it');
 is(outcome($id), 'terminated', 'the log says that the rebuild was cut off');
 is(sql(q{SELECT indisvalid FROM pg_index WHERE indexrelid = 'keyed_key'::regclass}),
 	't', 'the index itself is as it was');

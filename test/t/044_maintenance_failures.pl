@@ -5,57 +5,17 @@
 use strict;
 use warnings;
 
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use DbperfTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
-$node->append_conf(
-	'postgresql.conf', q{
-shared_preload_libraries = 'dbperf,pg_stat_statements'
-autovacuum = off
-log_statement = none
-max_worker_processes = 16
-dbperf.advisor_interval = 0
+my $node = start_node(
+	'main', q{
 dbperf.maintenance_naptime = 1s
 dbperf.maintenance_max_workers = 3
 });
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION dbperf CASCADE');
-
-sub sql
-{
-	return $node->safe_psql('postgres', $_[0]);
-}
-
-sub log_is
-{
-	my ($where, $what, $name) = @_;
-
-	ok($node->poll_query_until('postgres', "SELECT $what FROM dbperf.maintenance_log WHERE $where"), $name);
-	return;
-}
-
-sub set
-{
-	sql("ALTER SYSTEM SET $_") foreach @_;
-	$node->reload;
-	return;
-}
-
-sub plant
-{
-	my ($table, $rows) = @_;
-
-	$rows //= 5000;
-	sql(qq{
-		CREATE TABLE $table (id int PRIMARY KEY, note text);
-		INSERT INTO $table SELECT g, repeat('x', 50) FROM generate_series(1, $rows) AS g;
-		UPDATE $table SET note = 'y';
-		SELECT pg_stat_force_next_flush();});
-	return;
-}
+sql('CREATE EXTENSION dbperf CASCADE');
 
 # A function that fails when an index calls it, in an expression and a predicate
 plant($_) foreach qw(fails_analyze damaged fine);
@@ -92,7 +52,7 @@ log_is(q{object = 'public.damaged' AND action = 'vacuum'},
 	q{count(*) > 0 AND bool_and(outcome = 'failed') AND bool_and(error LIKE 'invalid page in block 1 of relation %')},
 	'so is a damaged index');
 sleep(5);
-my $tries = () = slurp_file($node->logfile) =~ /FATAL:.*base\/$broken" is not a valid data directory/g;
+my $tries = count_in_log(qq{FATAL:.*base/$broken" is not a valid data directory});
 ok($tries >= 1 && $tries <= 3, 'a database that no worker can connect to is tried later and later');
 is( sql(q{SELECT failed_visits > 0 FROM dbperf.maintenance_databases WHERE database_name = 'broken'}),
 	't', 'and this is shown');
@@ -105,11 +65,9 @@ sql(q{SELECT dbperf.run_maintenance('fails_analyze', 'analyze')});
 log_is(q{object = 'public.fails_analyze' AND action = 'analyze'}, q{count(*) = 2}, 'a user may try');
 
 # Tables that go away
-sql(q{ALTER SYSTEM SET dbperf.maintenance_cost_limit_max = 1});
-$node->reload;
-plant('brief', 200000);
-$node->poll_query_until('postgres',
-	q{SELECT count(*) = 1 FROM dbperf.maintenance_progress WHERE object = 'public.brief' AND phase IS NOT NULL});
+set('dbperf.maintenance_cost_limit_max = 1');
+plant('brief', rows => 100000);
+poll(q{SELECT count(*) = 1 FROM dbperf.maintenance_progress WHERE object = 'public.brief' AND phase IS NOT NULL});
 my $seconds = sql(q{
 	\timing off
 	SELECT clock_timestamp() AS start \gset
@@ -118,8 +76,7 @@ my $seconds = sql(q{
 cmp_ok($seconds, '<', 1.5, 'DROP TABLE gets its lock');
 log_is(q{object = 'public.brief'}, q{bool_or(outcome = 'cancelled' AND error LIKE 'gave way to process %')},
 	'the log says why');
-sql(q{ALTER SYSTEM SET dbperf.maintenance_cost_limit_max = 2000});
-$node->reload;
+set('dbperf.maintenance_cost_limit_max = 2000');
 my $id = sql(q{CREATE TABLE gone (id int); SELECT dbperf.pause_maintenance();
 	SELECT dbperf.run_maintenance('gone', 'vacuum'); DROP TABLE gone; SELECT dbperf.resume_maintenance()});
 $id =~ s/\D//g;
@@ -129,7 +86,5 @@ log_is("id = $id", q{outcome = 'failed' AND error LIKE 'the table is gone%'}, 'a
 plant('later');
 log_is(q{object = 'public.later' AND outcome = 'done'}, 'count(*) = 2', 'and all goes on');
 
-$node->stop;
-my $log = slurp_file($node->logfile);
-unlike($log, qr/PANIC|TRAP|terminated by signal/, 'nothing crashed');
+nothing_crashed();
 done_testing();

@@ -4,48 +4,19 @@
 use strict;
 use warnings;
 
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use DbperfTest;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
-$node->append_conf(
-	'postgresql.conf', q{
-shared_preload_libraries = 'dbperf,pg_stat_statements'
-autovacuum = off
+start_node(
+	'main', q{
 fsync = off
-log_statement = none
 log_min_messages = debug1
-max_worker_processes = 16
-dbperf.advisor_interval = 0
 dbperf.maintenance = off
 dbperf.maintenance_naptime = 1s
 dbperf.maintenance_cost_limit_max = 1
 });
-$node->start;
-
-sub sql
-{
-	my ($database, $sql) = @_;
-
-	return $node->safe_psql($database, $sql);
-}
-
-sub log_is
-{
-	my ($where, $what, $name) = @_;
-
-	ok($node->poll_query_until('postgres', "SELECT $what FROM dbperf.maintenance_log WHERE $where"), $name);
-	return;
-}
-
-sub set
-{
-	sql('postgres', "ALTER SYSTEM SET $_") foreach @_;
-	$node->reload;
-	return;
-}
 
 sub ask
 {
@@ -54,20 +25,12 @@ sub ask
 	return sql($database, "SELECT dbperf.run_maintenance('$table', '$action')");
 }
 
-sub count_in_log
-{
-	my ($what) = @_;
-	my $count = () = slurp_file($node->logfile) =~ /$what/g;
-
-	return $count;
-}
-
 my $start = 'starting background worker process "dbperf maintenance"';
 
-sql('postgres', 'CREATE EXTENSION dbperf CASCADE');
+sql('CREATE EXTENSION dbperf CASCADE');
 foreach my $database (qw(one closed dropped named))
 {
-	sql('postgres', "CREATE DATABASE $database");
+	sql("CREATE DATABASE $database");
 	sql(
 		$database, q{
 		CREATE EXTENSION dbperf CASCADE;
@@ -81,17 +44,17 @@ sql(
 #
 # A pause: nobody is sent, and what waited is done afterwards
 #
-sql('postgres', q{SELECT dbperf.pause_maintenance(now() + '1 hour')});
+sql(q{SELECT dbperf.pause_maintenance(now() + '1 hour')});
 my $id = ask('one', 'small', 'analyze');
 my $closed = ask('closed', 'small', 'analyze');
 my $dropped = ask('dropped', 'small', 'analyze');
 my $named = ask('named', 'small', 'analyze');
 sleep(2);
 is(count_in_log($start), 0, 'no worker is started during a pause');
-sql('postgres', 'ALTER DATABASE closed ALLOW_CONNECTIONS false');
-sql('postgres', 'DROP DATABASE dropped');
-sql('postgres', 'ALTER DATABASE named RENAME TO renamed');
-sql('postgres', q{SELECT dbperf.pause_maintenance(now() + '2 seconds')});
+sql('ALTER DATABASE closed ALLOW_CONNECTIONS false');
+sql('DROP DATABASE dropped');
+sql('ALTER DATABASE named RENAME TO renamed');
+sql(q{SELECT dbperf.pause_maintenance(now() + '2 seconds')});
 log_is("id = $id", q{outcome = 'done'}, 'the end of a pause is noticed');
 
 #
@@ -106,9 +69,8 @@ is(count_in_log('FATAL:  database "closed" is not currently accepting'), 3, 'aft
 # A table that another worker is at
 #
 my $vacuum = ask('one', 'big', 'vacuum');
-ok( $node->poll_query_until(
-		'postgres', "SELECT count(*) = 1 FROM dbperf.maintenance_progress
-		WHERE log_id = $vacuum AND phase IS NOT NULL"),
+poll_ok("SELECT count(*) = 1 FROM dbperf.maintenance_progress
+		WHERE log_id = $vacuum AND phase IS NOT NULL",
 	'a vacuum runs');
 my $behind = ask('one', 'big', 'analyze');
 my $started = count_in_log($start);
@@ -116,7 +78,7 @@ $id = ask('one', 'small', 'vacuum');
 log_is("id = $id", q{outcome = 'done'}, 'a request for a claimed table is not in the way of others');
 sleep(2);
 cmp_ok(count_in_log($start) - $started, '<=', 1, 'and nobody is sent for it in vain');
-is(sql('postgres', 'SELECT requests_waiting FROM dbperf.maintenance_status'), '1', 'it waits');
+is(sql('SELECT requests_waiting FROM dbperf.maintenance_status'), '1', 'it waits');
 is(sql('one', "SELECT dbperf.cancel_maintenance($vacuum)"), 't', 'the vacuum is cancelled');
 log_is("id = $behind", 'outcome IS NULL', 'what waited for it begins');
 sql('one', "SELECT dbperf.cancel_maintenance($behind)");
@@ -127,19 +89,19 @@ log_is("id = $behind", q{outcome = 'cancelled'}, 'and is cancelled');
 #
 foreach my $case ('cancelled', 'terminated')
 {
-	my $writer = sql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'dbperf writer'});
+	my $writer = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'dbperf writer'});
 	my $pid;
 
 	kill 'STOP', $writer;
 	$id = ask('one', 'small', 'vacuum');
-	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM dbperf.maintenance_progress WHERE log_id = $id"),
-		'a worker waits for its row');
-	$pid = sql('postgres', "SELECT pid FROM dbperf.maintenance_progress WHERE log_id = $id");
+	poll_ok("SELECT count(*) = 1 FROM dbperf.maintenance_progress WHERE log_id = $id",
+	'a worker waits for its row');
+	$pid = sql("SELECT pid FROM dbperf.maintenance_progress WHERE log_id = $id");
 	is( sql('one', $case eq 'cancelled' ? "SELECT dbperf.cancel_maintenance($id)" : "SELECT pg_terminate_backend($pid)"),
 		't', "it is $case");
 	kill 'CONT', $writer;
 	log_is("id = $id", "outcome = '$case' AND finished IS NOT NULL", 'the log says so');
-	is(sql('postgres', 'SELECT requests_waiting FROM dbperf.maintenance_status'), '0', 'it is not asked for any more');
+	is(sql('SELECT requests_waiting FROM dbperf.maintenance_status'), '0', 'it is not asked for any more');
 }
 is(count_in_log("dbperf maintenance $id: "), 0, 'and is not run');
 
@@ -148,17 +110,15 @@ is(count_in_log("dbperf maintenance $id: "), 0, 'and is not run');
 #
 sql('one', 'CREATE TABLE more AS SELECT * FROM big; UPDATE more SET id = id + 1; SELECT pg_stat_force_next_flush()');
 set('dbperf.maintenance = on');
-ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM dbperf.maintenance_progress WHERE object = 'public.more'}),
+poll_ok(q{SELECT count(*) > 0 FROM dbperf.maintenance_progress WHERE object = 'public.more'},
 	'the plan runs');
 set('dbperf.enabled = off');
-ok( $node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM dbperf.maintenance_workers()'),
-	'dbperf.enabled = off ends it');
+poll_ok('SELECT count(*) = 0 FROM dbperf.maintenance_workers()', 'dbperf.enabled = off ends it');
 $started = count_in_log($start);
-my $rows = sql('postgres', 'SELECT count(*) FROM dbperf.maintenance_log');
+my $rows = sql('SELECT count(*) FROM dbperf.maintenance_log');
 sleep(3);
 is(count_in_log($start), $started, 'and nothing begins');
-is(sql('postgres', 'SELECT count(*) FROM dbperf.maintenance_log'), $rows, 'in no database');
+is(sql('SELECT count(*) FROM dbperf.maintenance_log'), $rows, 'in no database');
 
-$node->stop;
-unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing crashed');
+nothing_crashed();
 done_testing();

@@ -5,26 +5,23 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use DbperfTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $primary = PostgreSQL::Test::Cluster->new('primary');
-$primary->init(allows_streaming => 'logical', extra => [ '-E', 'UTF8', '--locale=C' ]);
-$primary->append_conf(
-	'postgresql.conf', q{
-shared_preload_libraries = 'dbperf,pg_stat_statements'
-autovacuum = off
+my $primary = start_node(
+	'primary', q{
 fsync = off
-});
-$primary->start;
+}, allows_streaming => 'logical');
 
 #
 # Where the extension is not, anybody may have made tables of these names: what
 # is behind them must never run in a worker
 #
-$primary->safe_psql(
-	'postgres', q{
+sql(q{
 	CREATE ROLE mallory;
 	GRANT CREATE ON DATABASE postgres TO mallory;
 	SET ROLE mallory;
@@ -38,23 +35,20 @@ $primary->safe_psql(
 	ALTER SYSTEM SET dbperf.maintenance_naptime = '1s';
 	SELECT pg_reload_conf();
 });
-$primary->safe_psql(
-	'postgres', q{
+sql(q{
 	CREATE TABLE loaded AS SELECT g AS n FROM generate_series(1, 10000) AS g;
 	SELECT pg_stat_force_next_flush();
 });
-ok( $primary->poll_query_until(
-		'postgres', q{SELECT count(*) > 0 FROM pg_stats WHERE tablename = 'loaded'}),
+poll_ok(q{SELECT count(*) > 0 FROM pg_stats WHERE tablename = 'loaded'},
 	'maintenance works without the extension');
-unlike(slurp_file($primary->logfile), qr/the lure was taken/, 'and reads no tables but its own');
-$primary->safe_psql(
-	'postgres', q{
+is(count_in_log('the lure was taken'), 0, 'and reads no tables but its own');
+sql(q{
 	DROP SCHEMA dbperf CASCADE;
 	DROP TABLE loaded;
 	ALTER SYSTEM RESET ALL;
 	SELECT pg_reload_conf();
 });
-$primary->safe_psql('postgres', 'CREATE EXTENSION dbperf CASCADE');
+sql('CREATE EXTENSION dbperf CASCADE');
 
 #
 # Tables come and go under it: no error, no wait
@@ -77,11 +71,9 @@ $primary->command_ok(
 #
 # A logical slot keeps dead rows of catalogs, but not those of tables
 #
-$primary->safe_psql('postgres', 'VACUUM pg_catalog.pg_class');
-$primary->safe_psql('postgres',
-	q{SELECT pg_create_logical_replication_slot('lagging', 'pgoutput')});
-$primary->safe_psql(
-	'postgres', q{
+sql('VACUUM pg_catalog.pg_class');
+sql(q{SELECT pg_create_logical_replication_slot('lagging', 'pgoutput')});
+sql(q{
 	DO $$ BEGIN
 		FOR i IN 1 .. 200 LOOP
 			EXECUTE 'CREATE TABLE short_lived (n int)';
@@ -91,23 +83,20 @@ $primary->safe_psql(
 	SELECT pg_stat_force_next_flush();
 	SELECT dbperf.run_maintenance('pg_catalog.pg_class', 'vacuum');
 });
-ok( $primary->poll_query_until(
-		'postgres', q{SELECT outcome = 'blocked_by_horizon' AND error LIKE 'replication slot lagging %'
-		FROM dbperf.maintenance_log ORDER BY id DESC LIMIT 1}),
+poll_ok(q{SELECT outcome = 'blocked_by_horizon' AND error LIKE 'replication slot lagging %'
+		FROM dbperf.maintenance_log ORDER BY id DESC LIMIT 1},
 	'a vacuum of a catalog says that a logical slot is in its way');
-$primary->safe_psql('postgres', 'CREATE TABLE later (n int)');
-ok( $primary->poll_query_until(
-		'postgres', q{SELECT not_now LIKE 'the oldest snapshot has not moved since the last vacuum: replication slot lagging %'
+sql('CREATE TABLE later (n int)');
+poll_ok(q{SELECT not_now LIKE 'the oldest snapshot has not moved since the last vacuum: replication slot lagging %'
 		FROM dbperf.maintenance_plan(0)
-		WHERE object = 'pg_catalog.pg_class' AND action = 'vacuum'}),
+		WHERE object = 'pg_catalog.pg_class' AND action = 'vacuum'},
 	'and is not repeated, though tables could be vacuumed further by now');
-$primary->safe_psql('postgres', q{SELECT pg_drop_replication_slot('lagging')});
+sql(q{SELECT pg_drop_replication_slot('lagging')});
 
 #
 # A standby shows it and does nothing
 #
-$primary->safe_psql(
-	'postgres', q{
+sql(q{
 	CREATE TABLE loaded AS SELECT g AS n FROM generate_series(1, 10000) AS g;
 	SELECT pg_stat_force_next_flush();
 });
@@ -162,7 +151,7 @@ sub write_rate
 
 my $limit = 1_000_000;
 $primary->append_conf('postgresql.conf', "autovacuum_freeze_max_age = $limit");
-$primary->safe_psql('postgres', 'VACUUM (FREEZE)');
+sql('VACUUM (FREEZE)');
 
 # Lets the next xid be that one, and the last minute have used up 100000.
 sub jump
@@ -182,15 +171,15 @@ my $due_to_freeze = q{
 	FROM dbperf.maintenance_plan() WHERE action = 'vacuum_freeze'};
 
 jump(400000);
-is( $primary->safe_psql('postgres', 'SELECT xids_per_day BETWEEN 1e8 AND 2e8 FROM dbperf.xid_consumption()'),
+is( sql('SELECT xids_per_day BETWEEN 1e8 AND 2e8 FROM dbperf.xid_consumption()'),
 	't',
 	'the rate of the last minute');
-is($primary->safe_psql('postgres', $due_to_freeze),
+is(sql($due_to_freeze),
 	'f|0', 'minutes are left, but nothing is old enough');
-$primary->safe_psql('postgres', 'CREATE TABLE young AS SELECT g AS n FROM generate_series(1, 1000) AS g');
+sql('CREATE TABLE young AS SELECT g AS n FROM generate_series(1, 1000) AS g');
 jump(600000);
-$primary->safe_psql('postgres', 'VACUUM (FREEZE) young');
-is($primary->safe_psql('postgres', $due_to_freeze),
+sql('VACUUM (FREEZE) young');
+is(sql($due_to_freeze),
 	't|0', 'what is old enough is due, and nothing else');
 
 #

@@ -4,28 +4,16 @@
 use strict;
 use warnings;
 
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use DbperfTest;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
-$node->append_conf(
-	'postgresql.conf', q{
-shared_preload_libraries = 'dbperf,pg_stat_statements'
-autovacuum = off
-log_statement = none
-max_worker_processes = 16
-dbperf.advisor_interval = 0
+my $node = start_node(
+	'main', q{
 dbperf.maintenance_naptime = 2s
 });
-$node->start;
-
-sub sql
-{
-	return $node->safe_psql('postgres', $_[0]);
-}
 
 my $visible = q{SELECT relallvisible >= 0.9 * relpages AND relpages > 100 FROM pg_class WHERE relname = 'loaded'};
 my $vacuums = q{SELECT count(*) FROM dbperf.maintenance_log WHERE object = 'public.churned' AND action = 'vacuum'};
@@ -48,14 +36,12 @@ sql(q{
 	INSERT INTO loaded SELECT g, repeat('x', 100) FROM generate_series(1, 20000) AS g;
 	SELECT pg_stat_force_next_flush();
 });
-sql('ALTER SYSTEM SET dbperf.maintenance = on');
-$node->reload;
-ok($node->poll_query_until('postgres', q{
-		SELECT count(*) = 1 FROM dbperf.maintenance_log WHERE object = 'public.loaded' AND action = 'vacuum' AND outcome IS NOT NULL}),
+set('dbperf.maintenance = on');
+poll_ok(q{SELECT count(*) = 1 FROM dbperf.maintenance_log
+		WHERE object = 'public.loaded' AND action = 'vacuum' AND outcome IS NOT NULL},
 	'the loaded table is vacuumed beside the snapshot');
-ok( $node->poll_query_until('postgres', qq{
-		SELECT count(*) = 1 FROM dbperf.maintenance_plan()
-		WHERE object = 'public.churned' AND action = 'vacuum' AND not_now LIKE '%process $pid %'}),
+poll_ok(qq{SELECT count(*) = 1 FROM dbperf.maintenance_plan()
+		WHERE object = 'public.churned' AND action = 'vacuum' AND not_now LIKE '%process $pid %'},
 	'the plan names who holds it up');
 is(sql($visible), 'f', 'its pages are not visible to all');
 foreach my $i (1 .. 4)
@@ -69,12 +55,12 @@ is(sql("SELECT count(*) > 0 FROM dbperf.vacuum_blockers WHERE holds_horizon AND 
 
 my $released = time;
 $holder->query_safe('COMMIT');
-ok($node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM dbperf.maintenance_log
-	WHERE object = 'public.churned' AND action = 'vacuum' AND outcome = 'done'}), 'it is vacuumed after the release');
+poll_ok(q{SELECT count(*) > 0 FROM dbperf.maintenance_log
+	WHERE object = 'public.churned' AND action = 'vacuum' AND outcome = 'done'},
+	'it is vacuumed after the release');
 cmp_ok(time - $released, '<', 10, 'within 10 s');
-ok($node->poll_query_until('postgres', $visible), 'and the loaded table is visible to all');
+poll_ok($visible, 'and the loaded table is visible to all');
 $holder->quit;
 
-$node->stop;
-unlike(slurp_file($node->logfile), qr/PANIC|TRAP|terminated by signal/, 'nothing crashed');
+nothing_crashed();
 done_testing();
