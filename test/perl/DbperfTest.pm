@@ -165,7 +165,8 @@ sub set
 =item plant(TABLE, [rows => 5000, width => 100, database => 'postgres'])
 
 Makes a table with a primary key that has as many dead rows as live ones, of
-that many bytes, and has the statistics system know it.
+that many bytes, and has the statistics system know it.  Others see all of that
+at once: maintenance does not begin with a table that is half done.
 
 =cut
 
@@ -177,10 +178,12 @@ sub plant
 
 	sql(
 		$options{database}, qq{
+		BEGIN;
 		CREATE TABLE $table (id int PRIMARY KEY, note text);
 		INSERT INTO $table SELECT g, repeat('x', $width) FROM generate_series(1, $rows) AS g;
 		UPDATE $table SET note = repeat('y', $width);
-		SELECT pg_stat_force_next_flush();});
+		SELECT pg_stat_force_next_flush();
+		COMMIT;});
 	return;
 }
 

@@ -33,11 +33,7 @@ sub writers
 # No extension where the log should be
 #
 poll_ok('SELECT (' . writers() . ') = 1', 'the writer connects');
-for (1 .. 100)
-{
-	last if count_in_log('keeps no maintenance log');
-	select(undef, undef, undef, 0.1);
-}
+$node->wait_for_log(qr/keeps no maintenance log/);
 is(count_in_log('dbperf keeps no maintenance log: extension dbperf does not exist in database "postgres"'),
 	1, 'a missing extension is logged');
 
@@ -158,12 +154,8 @@ ok(in_force('first'), 'in force again');
 # dbperf.database does not exist
 #
 set(q{dbperf.database = 'missing'});
-for (1 .. 100)
-{
-	last if count_in_log('database "missing" does not exist');
-	select(undef, undef, undef, 0.1);
-}
-ok(count_in_log('database "missing" does not exist'), 'a database that is missing is logged');
+ok( $node->wait_for_log(qr/database "missing" does not exist/),
+	'a database that is missing is logged');
 set(q{dbperf.database = 'postgres'});
 ok(in_force('second'), 'the next one is used');
 

@@ -171,7 +171,7 @@ my $due_to_freeze = q{
 	FROM dbperf.maintenance_plan() WHERE action = 'vacuum_freeze'};
 
 jump(400000);
-is( sql('SELECT xids_per_day BETWEEN 1e8 AND 2e8 FROM dbperf.xid_consumption()'),
+is( sql('SELECT xids_per_day BETWEEN 5e7 AND 2e8 FROM dbperf.xid_consumption()'),
 	't',
 	'the rate of the last minute');
 is(sql($due_to_freeze),
