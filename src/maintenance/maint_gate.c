@@ -9,10 +9,12 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "catalog/pg_class.h"
 #include "commands/vacuum.h"
 #include "maintenance/maint_facts.h"
 #include "miscadmin.h"
 #include "postmaster/autovacuum.h"
+#include "storage/lock.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -190,6 +192,30 @@ in_use(const MaintFacts *facts, MaintItem *item)
 	return lock != NULL && (autovacuum || !item->wraparound) && wait_until(item, again, lock);
 }
 
+/*
+ * Whether all rows that a table may have are still being written: an ANALYZE
+ * would find none, and the planner would take the table for an empty one from
+ * the commit until the next ANALYZE.  What has rows that were there before has
+ * been analyzed, or the counters know of them; after an upgrade or a crash
+ * neither is so, and only a writer makes it wait.
+ */
+static bool
+being_filled(MaintFacts *facts, MaintItem *item)
+{
+	const MaintRelation *table = dbperf_maint_relation(facts, item->table);
+	LOCKTAG				 tag;
+	int					 writers;
+
+	if (item->action != MAINT_ANALYZE || table == NULL || table->rows >= 0 ||
+		table->kind == RELKIND_PARTITIONED_TABLE || table->stats.live > 0 ||
+		table->stats.changed_since_analyze > 0)
+		return false;
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, item->table);
+	(void) GetLockConflicts(&tag, ShareLock, &writers);
+	return writers > 0 && wait_until(item, facts->now + MAINT_RETRY * USECS_PER_SEC,
+									 pstrdup("its first rows are not committed yet"));
+}
+
 /* What nothing but wraparound overrules; the first that applies. */
 static bool
 not_allowed(MaintFacts *facts, const MaintPolicy *policy, MaintItem *item)
@@ -257,7 +283,8 @@ dbperf_maint_gate(MaintFacts *facts, MaintItem *item)
 		(void) wait_until(item, DT_NOEND, pstrdup("the server is in recovery"));
 	else if (item->wraparound || !not_allowed(facts, policy, item))
 	{
-		if (!too_soon(facts, &memory, item) && !futile(facts, &memory, hopeless, item))
-			(void) in_use(facts, item);
+		if (!too_soon(facts, &memory, item) && !futile(facts, &memory, hopeless, item) &&
+			!in_use(facts, item))
+			(void) being_filled(facts, item);
 	}
 }
