@@ -61,7 +61,7 @@ dbperf_maint_can_begin(const MaintRequest *request, TimestampTz now)
 
 /*
  * Mark the oldest request of a database that can begin as this worker's; false
- * if there is none.
+ * if there is none, or maintenance is paused: what is asked for meanwhile waits.
  */
 bool
 dbperf_maint_take_request(Oid database, MaintRequest *request)
@@ -70,7 +70,7 @@ dbperf_maint_take_request(Oid database, MaintRequest *request)
 	MaintRequest *oldest = NULL;
 
 	LWLockAcquire(MAINT_LOCK, LW_EXCLUSIVE);
-	for (int i = 0; i < MAINT_REQUESTS; i++)
+	for (int i = 0; i < MAINT_REQUESTS && dbperf_maint->paused_until <= now; i++)
 	{
 		MaintRequest *one = &dbperf_maint->requests[i];
 

@@ -209,14 +209,13 @@ run_requests(Visit *visit)
 {
 	for (int i = 0; i < REQUESTS_A_GO; i++)
 	{
-		bool wait;
+		bool emergency;
 
 		LWLockAcquire(MAINT_LOCK, LW_SHARED);
-		wait = dbperf_maint->paused_until > GetCurrentTimestamp() ||
-			   dbperf_maint->slots[dbperf_maint_slot].emergency;
+		emergency = dbperf_maint->slots[dbperf_maint_slot].emergency;
 		LWLockRelease(MAINT_LOCK);
 		reload();
-		if (wait || !run_request(visit))
+		if (emergency || !run_request(visit))
 			return;
 	}
 }
