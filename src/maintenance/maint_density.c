@@ -17,6 +17,7 @@
 #include "core/core.h"
 #include "executor/spi.h"
 #include "maintenance/maint_index.h"
+#include "maintenance/maint_spi.h"
 #include "miscadmin.h"
 
 /* B-trees that one round samples. */

@@ -42,18 +42,7 @@ typedef struct MaintIndex
 	TimestampTz rebuilt;	 /* by us, 0 = never */
 } MaintIndex;
 
-/* Whose rights and settings come back with dbperf_maint_spi_close(). */
-typedef struct MaintSpi
-{
-	Oid role;
-	int context;
-	int guc_level;
-} MaintSpi;
-
-/* maint_index_store.c; the first three are used for other tables of maintenance as well */
-extern Oid	 dbperf_maint_own_table(const char *name);
-extern void	 dbperf_maint_spi_open(Oid table, MaintSpi *session);
-extern void	 dbperf_maint_spi_close(MaintSpi *session);
+/* maint_index_list.c */
 extern List *dbperf_maint_list_indexes(Oid only_table);
 
 /* maint_index_probe.c */

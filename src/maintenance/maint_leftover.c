@@ -29,6 +29,7 @@
 #include "core/core.h"
 #include "executor/spi.h"
 #include "maintenance/maint_index.h"
+#include "maintenance/maint_spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"

@@ -14,8 +14,8 @@
 
 #include "access/xact.h"
 #include "executor/spi.h"
-#include "maintenance/maint_index.h"
 #include "maintenance/maint_policy.h"
+#include "maintenance/maint_spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"

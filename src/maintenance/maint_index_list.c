@@ -1,93 +1,17 @@
 /*-------------------------------------------------------------------------
  *
- * maint_index_store.c
- *		How maintenance reads and writes what it knows of indexes.
- *
- * The tables are those of the extension and no others: in a database without
- * it anybody may have made a table of that name, with a trigger.  Statements on
- * them, and on the catalogs, are fixed texts that run as the tables' owner; no
- * name in them depends on the search_path.
+ * maint_index_list.c
+ *		The indexes of a database, with what the catalogs and maintenance's own
+ *		tables know of them.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "catalog/dependency.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_authid.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "maintenance/maint_index.h"
-#include "miscadmin.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
-#include "utils/syscache.h"
-
-/*
- * A table of the extension in this database, or InvalidOid.
- */
-Oid
-dbperf_maint_own_table(const char *name)
-{
-	Oid extension = get_extension_oid("dbperf", true);
-	Oid schema = OidIsValid(extension) ? get_namespace_oid("dbperf", true) : InvalidOid;
-	Oid table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-
-	if (!OidIsValid(table) || get_rel_relkind(table) != RELKIND_RELATION ||
-		getExtensionOfObject(RelationRelationId, table) != extension)
-		return InvalidOid;
-	return table;
-}
-
-/* The owner of a relation; the bootstrap superuser if there is none. */
-static Oid
-owner_of(Oid table)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid		  owner = BOOTSTRAP_SUPERUSERID;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
-/*
- * Become the owner of the table (InvalidOid = the bootstrap superuser, to read
- * catalogs only) and connect to SPI.  An error puts everything back when its
- * (sub)transaction ends.
- */
-void
-dbperf_maint_spi_open(Oid table, MaintSpi *session)
-{
-	Oid owner = owner_of(table);
-
-	GetUserIdAndSecContext(&session->role, &session->context);
-	session->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	SetUserIdAndSecContext(owner, session->context | SECURITY_LOCAL_USERID_CHANGE |
-									  SECURITY_RESTRICTED_OPERATION);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-}
-
-/*
- * Undo dbperf_maint_spi_open().  What SPI has allocated is gone afterwards.
- */
-void
-dbperf_maint_spi_close(MaintSpi *session)
-{
-	SPI_finish();
-	SetUserIdAndSecContext(session->role, session->context);
-	AtEOXact_GUC(true, session->guc_level);
-}
-
-/* ---- the list of indexes ---- */
+#include "maintenance/maint_spi.h"
 
 #define INDEX_COLUMNS                                                                              \
 	"SELECT c.oid, i.indrelid, c.relam, c.reltablespace, n.nspname::text, c.relname::text, "       \
