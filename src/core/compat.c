@@ -19,6 +19,7 @@
 #include "postmaster/autovacuum.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc_tables.h"
 #include "utils/lsyscache.h"
 #include "utils/pgstat_internal.h"
 #include "utils/syscache.h"
@@ -417,4 +418,111 @@ dbperf_autovacuum_threshold(const AutoVacOpts *options, double rows)
 	}
 #endif
 	return threshold;
+}
+
+/* ---- the cache's node ---- */
+
+/* Properties of a node in EXPLAIN's output. */
+void
+dbperf_explain_text(const char *label, const char *value, struct ExplainState *es)
+{
+	ExplainPropertyText(label, value, es);
+}
+
+void
+dbperf_explain_integer(const char *label, int64 value, struct ExplainState *es)
+{
+	ExplainPropertyInteger(label, NULL, value, es);
+}
+
+void
+dbperf_explain_float(const char *label, const char *unit, double value, struct ExplainState *es)
+{
+	ExplainPropertyFloat(label, unit, value, 3, es);
+}
+
+/* Whether EXPLAIN is to show what differs from one time to the next. */
+bool
+dbperf_explain_costs(struct ExplainState *es)
+{
+	return es->costs;
+}
+
+/* ---- end of the cache's node ---- */
+
+/* ---- the slots of the result cache ---- */
+
+/*
+ * One of the server's own settings, or NULL if there is none of that name.  16
+ * made public how to find one, and what 15 has for that is gone.
+ */
+static struct config_generic *
+find_setting(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, true, DEBUG5);
+#else
+	struct config_generic **settings = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i];
+	return NULL;
+#endif
+}
+
+/*
+ * Has a function called whenever one of the server's boolean settings is set, by
+ * whatever means.  Returns the one that was called until now, which it has to
+ * call, or NULL.
+ */
+GucBoolAssignHook
+dbperf_replace_assign_hook(const char *setting, GucBoolAssignHook assign_hook)
+{
+	struct config_bool *variable = (struct config_bool *) find_setting(setting);
+	GucBoolAssignHook	previous;
+
+	if (variable == NULL || variable->gen.vartype != PGC_BOOL)
+		elog(ERROR, "there is no boolean setting \"%s\"", setting);
+	previous = variable->assign_hook;
+
+	variable->assign_hook = assign_hook;
+	return previous;
+}
+
+/* ---- which statements the result cache can keep ---- */
+
+/*
+ * Whether a table has a virtual generated column, which 18 added: the planner
+ * puts its expression into the tree.
+ */
+bool
+dbperf_has_virtual_column(Oid relid)
+{
+#if PG_VERSION_NUM >= 180000
+	Relation rel = RelationIdGetRelation(relid);
+	bool	 result;
+
+	if (rel == NULL)
+		return false;
+	result = rel->rd_att->constr != NULL && rel->rd_att->constr->has_generated_virtual;
+	RelationClose(rel);
+	return result;
+#else
+	return false;
+#endif
+}
+
+/*
+ * The variable of one of the server's own settings that is a text; it stays
+ * where it is.  NULL if there is none of that name.
+ */
+const char *const *
+dbperf_string_setting(const char *name)
+{
+	struct config_generic *found = find_setting(name);
+
+	if (found == NULL || found->vartype != PGC_STRING)
+		return NULL;
+	return (const char *const *) ((struct config_string *) found)->variable;
 }

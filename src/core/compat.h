@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "portability/instr_time.h"
 #include "storage/proc.h"
+#include "utils/guc.h"
 #include "utils/rel.h"
 
 #if PG_VERSION_NUM < 150000
@@ -336,5 +337,76 @@ extern bool	  dbperf_relation_stats(Oid database, Oid relid, DbperfRelationStats
 extern double dbperf_autovacuum_threshold(const AutoVacOpts *options, double rows);
 
 /* ---- end of the maintenance plan ---- */
+
+/* ---- the cache's node (cache/cache_scan.c) ---- */
+
+/*
+ * 18 prunes partitions before plans are initialised, and asks whether a
+ * relation is opened in order to be changed.
+ */
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_IS_UNPRUNED(estate, rti) bms_is_member((rti), (estate)->es_unpruned_relids)
+#define DBPERF_OPEN_RELATION(estate, rti) ExecGetRangeTableRelation((estate), (rti), false)
+#else
+#define DBPERF_IS_UNPRUNED(estate, rti) true
+#define DBPERF_OPEN_RELATION(estate, rti) ExecGetRangeTableRelation((estate), (rti))
+#endif
+
+/* 18 moved what is here into headers of its own. */
+struct ExplainState;
+extern void dbperf_explain_text(const char *label, const char *value, struct ExplainState *es);
+extern void dbperf_explain_integer(const char *label, int64 value, struct ExplainState *es);
+extern void
+dbperf_explain_float(const char *label, const char *unit, double value, struct ExplainState *es);
+extern bool dbperf_explain_costs(struct ExplainState *es);
+
+/* ---- end of the cache's node ---- */
+
+/* ---- the slots of the result cache (cache/cache_writers.c, cache_validity.c) ---- */
+
+/* 17 named it anew.  To be used with access/transam.h. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_TRANSAM TransamVariables
+#else
+#define DBPERF_TRANSAM ShmemVariableCache
+#endif
+
+/* The relation of a PgStat_TableStatus: 16 named it anew.  To be used with pgstat.h. */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_STATS_RELID(status) ((status)->id)
+#else
+#define DBPERF_STATS_RELID(status) ((status)->t_id)
+#endif
+
+extern GucBoolAssignHook
+dbperf_replace_assign_hook(const char *setting, GucBoolAssignHook assign_hook);
+
+/* ---- end of the slots ---- */
+
+/* ---- which statements the result cache can keep (cache/cache_*.c) ---- */
+
+/*
+ * Whether a role may execute a function; see DBPERF_MAY_EXECUTE.  To be used
+ * with catalog/pg_proc.h and utils/acl.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_ROLE_MAY_EXECUTE(oid, role)                                                         \
+	(object_aclcheck(ProcedureRelationId, (oid), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define DBPERF_ROLE_MAY_EXECUTE(oid, role)                                                         \
+	(pg_proc_aclcheck((oid), (role), ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
+/* 16 made the query's text no argument of it any more. */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_JUMBLE(query, text) JumbleQuery(query)
+#else
+#define DBPERF_JUMBLE(query, text) JumbleQuery((query), (text))
+#endif
+
+extern bool				  dbperf_has_virtual_column(Oid relid);
+extern const char *const *dbperf_string_setting(const char *name);
+
+/* ---- end of which statements the result cache can keep ---- */
 
 #endif /* DBPERF_COMPAT_H */

@@ -147,8 +147,10 @@ extern DbperfDatabase *dbperf_listed_database(const List *databases, Oid oid);
 
 /* db_guard.c */
 extern void dbperf_db_guard_init(void);
+extern void dbperf_db_guard_tell(void (*dropped)(Oid database));
 extern void dbperf_db_guard_enter(const char *database);
 extern void dbperf_db_guard_before(Node *utility);
+extern void dbperf_db_guard_succeeded(void);
 extern void dbperf_db_guard_after(void);
 
 #endif /* DBPERF_CORE_H */

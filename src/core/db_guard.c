@@ -70,6 +70,10 @@ static LWLockPadded *guard_lock = NULL;
 /* This process lists a hold. */
 static bool holding = false;
 
+/* The database that this session is dropping, and who wants to know. */
+static Oid dropping = InvalidOid;
+static void (*tell_dropped)(Oid database) = NULL;
+
 #define GUARD_LOCK (&guard_lock->lock)
 
 static Size
@@ -418,6 +422,7 @@ dbperf_db_guard_before(Node *utility)
 	bool		copies;
 	Oid			oid;
 
+	dropping = InvalidOid;
 	if (guard == NULL)
 		return;
 	database = affected_database(utility, &copies);
@@ -432,6 +437,30 @@ dbperf_db_guard_before(Node *utility)
 
 	dbperf_db_guard_after();
 	guard_take(database);
+	dropping = IsA(utility, DropdbStmt) ? oid : InvalidOid;
+}
+
+/*
+ * Registers what is told of each database that has been dropped: inside the
+ * transaction that drops it, but nobody can be connected to it any more.
+ */
+void
+dbperf_db_guard_tell(void (*dropped)(Oid database))
+{
+	tell_dropped = dropped;
+}
+
+/*
+ * To be called when the command has succeeded.
+ */
+void
+dbperf_db_guard_succeeded(void)
+{
+	Oid database = dropping;
+
+	dropping = InvalidOid;
+	if (OidIsValid(database) && tell_dropped != NULL)
+		tell_dropped(database);
 }
 
 /*

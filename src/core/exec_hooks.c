@@ -556,6 +556,9 @@ errors_are_reported(void)
 static void
 dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
+	if (unlikely(dbperf_exec.wrapped))
+		dbperf_start_unwrapped(queryDesc);
+
 	if (dbperf_exec.follow == FOLLOW_NONE)
 		call_ExecutorStart(queryDesc, eflags);
 	else if (likely(dbperf_exec.num_open == 0 && dbperf_exec.pending == NULL &&

@@ -148,6 +148,31 @@ typedef struct DbperfActivity
 
 extern DbperfActivity dbperf_activity;
 
+/*
+ * A module that changes finished plans by putting a node of its own on top of
+ * them.  There is one at most.
+ */
+typedef struct DbperfPlanner
+{
+	bool *wanted; /* tested first for each statement; set while it may want one */
+
+	/*
+	 * Before a statement is planned, and so before the planner scribbles on the
+	 * query: returns what after() needs, or NULL to leave the plan as it is.
+	 */
+	void *(*before)(Query *query, const char *source, int cursor_options, ParamListInfo params);
+	PlannedStmt *(*after)(void *state, PlannedStmt *planned);
+
+	/* the plan under its node, or plan itself without one; needs nothing */
+	Plan *(*unwrap)(Plan *plan);
+
+	/* whether a statement that is started with its node is to do without */
+	bool (*hide)(const QueryDesc *queryDesc);
+} DbperfPlanner;
+
+/* How many EXPLAIN commands run, one in another. */
+extern int dbperf_explaining;
+
 /* exec_hooks.c */
 extern void dbperf_exec_hooks_init(void);
 extern int	dbperf_statement_register(const DbperfStatementModule *module, Size *data_offset);
@@ -200,6 +225,10 @@ extern int	dbperf_statement_close_all(void (*close)(DbperfStatement *stmt), SubT
 extern void dbperf_statement_adopt(SubTransactionId child, SubTransactionId parent);
 extern Size dbperf_statement_reserve(Size size);
 
+/* utility_hooks.c */
+extern void	 dbperf_planner_register(const DbperfPlanner *planner);
+extern Plan *dbperf_plan_unwrapped(Plan *plan);
+extern bool	 dbperf_in_function(void);
 
 DBPERF_PRIVATE_END
 

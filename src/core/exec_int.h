@@ -52,6 +52,7 @@ typedef struct ExecState
 	TimestampTz run_message;  /* the client's message in which top last started or ran */
 	TimestampTz told_message; /* the client's message whose error was told */
 	bool		ready;		  /* top is no placeholder any more */
+	bool		wrapped;	  /* the planner module has put its node on a plan */
 	int			suspended;	  /* > 0: nothing is followed */
 	int			num_modules;
 	const DbperfStatementModule *modules[MAX_MODULES];
@@ -84,7 +85,7 @@ extern bool dbperf_top_runs(void);
 extern void dbperf_statements_close(SubTransactionId from);
 
 /* utility_hooks.c */
-extern bool dbperf_in_function(void);
+extern void dbperf_start_unwrapped(QueryDesc *queryDesc);
 
 /* exec_errors.c */
 extern void dbperf_exec_errors_init(void);

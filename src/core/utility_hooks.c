@@ -20,6 +20,48 @@
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 static planner_hook_type		prev_planner = NULL;
 
+int dbperf_explaining = 0;
+
+static bool			 never = false;
+static DbperfPlanner planner = {.wanted = &never};
+
+/*
+ * Registers the module that puts nodes on top of plans.
+ */
+void
+dbperf_planner_register(const DbperfPlanner *module)
+{
+	if (planner.before != NULL)
+		elog(ERROR, "there is a planner module already");
+	planner = *module;
+}
+
+/*
+ * A plan as the server's planner made it.
+ */
+Plan *
+dbperf_plan_unwrapped(Plan *plan)
+{
+	return plan != NULL && planner.unwrap != NULL ? planner.unwrap(plan) : plan;
+}
+
+/*
+ * A statement is about to start, with a plan that may be kept for others, too:
+ * takes the module's node off a copy, if it is to do without.
+ */
+void
+dbperf_start_unwrapped(QueryDesc *queryDesc)
+{
+	PlannedStmt *planned = queryDesc->plannedstmt;
+	Plan		*plan = dbperf_plan_unwrapped(planned->planTree);
+
+	if (plan == planned->planTree || !planner.hide(queryDesc))
+		return;
+	queryDesc->plannedstmt = makeNode(PlannedStmt);
+	*queryDesc->plannedstmt = *planned;
+	queryDesc->plannedstmt->planTree = plan;
+}
+
 /*
  * Whether a function runs that executes queries.  The server's interface for
  * that tells so by the error of a call that has nothing to do.
@@ -42,12 +84,37 @@ level_of_begin(void)
 	return dbperf_exec.level;
 }
 
-static PlannedStmt *
-call_planner(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
+static inline PlannedStmt *
+next_planner(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
 {
 	if (prev_planner)
 		return prev_planner(parse, query_string, cursorOptions, boundParams);
 	return standard_planner(parse, query_string, cursorOptions, boundParams);
+}
+
+/*
+ * Plans a statement that the planner module may want.
+ */
+static pg_noinline PlannedStmt *
+plan_in_module(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
+{
+	void		*state = planner.before(parse, query_string, cursorOptions, boundParams);
+	PlannedStmt *result = next_planner(parse, query_string, cursorOptions, boundParams);
+
+	if (state == NULL)
+		return result;
+	result = planner.after(state, result);
+	if (planner.unwrap(result->planTree) != result->planTree)
+		dbperf_exec.wrapped = true;
+	return result;
+}
+
+static PlannedStmt *
+call_planner(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
+{
+	if (unlikely(*planner.wanted) && dbperf_exec.suspended == 0)
+		return plan_in_module(parse, query_string, cursorOptions, boundParams);
+	return next_planner(parse, query_string, cursorOptions, boundParams);
 }
 
 /*
@@ -172,11 +239,40 @@ utility_end(DbperfStatement *stmt, const QueryCompletion *qc)
 	dbperf_statement_free(stmt);
 }
 
+/*
+ * A utility command, which began at level, has failed.
+ */
+static void
+utility_failed(DbperfStatement *stmt, int level)
+{
+	dbperf_exec.running = stmt->outer;
+	dbperf_exec.level = level;
+	if (!stmt->superseded)
+		dbperf_statement_failed(stmt, STAGE_UTILITY, level, geterrcode());
+	dbperf_statement_free(stmt);
+}
+
 /* Whether a command only carries another statement. */
 static inline bool
 is_carrier(CommandTag tag)
 {
 	return tag == CMDTAG_EXECUTE || tag == CMDTAG_DECLARE_CURSOR;
+}
+
+/*
+ * What a command executes is nested in it, unless it only carries that.
+ */
+static void
+utility_enter(DbperfStatement *stmt)
+{
+	if (is_carrier(stmt->tag))
+		dbperf_exec.carrier = stmt;
+	else
+	{
+		dbperf_exec.running = stmt;
+		dbperf_exec.level = stmt->level + 1;
+		dbperf_exec.carrier = NULL;
+	}
 }
 
 /*
@@ -207,21 +303,19 @@ dbperf_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnly
 	DbperfStatement *outer_carrier = dbperf_exec.carrier;
 	int				 level = dbperf_exec.level;
 	bool			 guarded = is_database_command(pstmt->utilityStmt);
+	bool			 explain = IsA(pstmt->utilityStmt, ExplainStmt);
+	int				 outer_explaining = dbperf_explaining;
 
-	if (stmt == NULL && !guarded)
+	if (stmt == NULL && !guarded && !explain)
 	{
 		call_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;
 	}
 
-	if (stmt != NULL && is_carrier(stmt->tag))
-		dbperf_exec.carrier = stmt;
-	else if (stmt != NULL)
-	{
-		dbperf_exec.running = stmt;
-		dbperf_exec.level = stmt->level + 1;
-		dbperf_exec.carrier = NULL;
-	}
+	if (stmt != NULL)
+		utility_enter(stmt);
+	if (explain)
+		dbperf_explaining++;
 	PG_TRY();
 	{
 		if (guarded)
@@ -230,25 +324,22 @@ dbperf_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnly
 	}
 	PG_CATCH();
 	{
+		dbperf_explaining = outer_explaining;
 		dbperf_exec.carrier = outer_carrier;
 		if (stmt != NULL)
-		{
-			bool superseded = stmt->superseded;
-
-			dbperf_exec.running = stmt->outer;
-			dbperf_exec.level = level;
-			if (!superseded)
-				dbperf_statement_failed(stmt, STAGE_UTILITY, level, geterrcode());
-			dbperf_statement_free(stmt);
-		}
+			utility_failed(stmt, level);
 		if (guarded)
 			dbperf_db_guard_after();
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	dbperf_explaining = outer_explaining;
 	dbperf_exec.carrier = outer_carrier;
 	if (guarded)
+	{
+		dbperf_db_guard_succeeded();
 		dbperf_db_guard_after();
+	}
 	if (stmt != NULL)
 	{
 		dbperf_exec.running = stmt->outer;

@@ -29,6 +29,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 
+#include "core/exec_hooks.h"
 #include "monitor/monitor_int.h"
 
 #define OUTLINE_MAX_LINES 1000
@@ -487,7 +488,7 @@ dbperf_plan_inspect(PlannedStmt *stmt, PlanFacts *facts)
 	state.depth = 0;
 
 	if (stmt->planTree != NULL)
-		inspect_node(stmt->planTree, &state);
+		inspect_node(dbperf_plan_unwrapped(stmt->planTree), &state);
 	foreach (lc, stmt->subplans)
 	{
 		/* A subplan's place is its name; the planner leaves holes. */
