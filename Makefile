@@ -8,7 +8,7 @@
 MODULE_big = dbperf
 EXTENSION = dbperf
 DATA = $(sort $(wildcard dbperf--*.sql))
-PGFILEDESC = "dbperf - slow statements, index advice and maintenance"
+PGFILEDESC = "dbperf - slow statements, index advice, maintenance and a result cache"
 
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 PG_CPPFLAGS = -I$(srcdir)/src

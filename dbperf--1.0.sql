@@ -1456,3 +1456,229 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION dbperf.resume_maintenance() FROM PUBLIC;
 COMMENT ON FUNCTION dbperf.resume_maintenance() IS
 'ends a pause';
+
+--
+-- cache: lists
+--
+
+CREATE TABLE dbperf.cache_tables (
+    relation regclass PRIMARY KEY,
+    cached bool NOT NULL
+);
+REVOKE ALL ON dbperf.cache_tables FROM PUBLIC;
+GRANT SELECT ON dbperf.cache_tables TO PUBLIC;
+-- the row of a table that was dropped would become a number
+SELECT pg_catalog.pg_extension_config_dump('dbperf.cache_tables',
+    'WHERE relation::pg_catalog.oid IN (SELECT oid FROM pg_catalog.pg_class)');
+COMMENT ON TABLE dbperf.cache_tables IS
+'tables whose queries are cached, or never are; in this database; written by cache_table()';
+COMMENT ON COLUMN dbperf.cache_tables.relation IS
+'partitions count as the table that they are a part of, unless they are listed themselves';
+COMMENT ON COLUMN dbperf.cache_tables.cached IS
+'true: a query that reads listed tables only is cached as if it had the hint; false: no query that reads the table is cached';
+
+CREATE TABLE dbperf.cache_queries_listed (
+    queryid bigint PRIMARY KEY,
+    cached bool NOT NULL
+);
+REVOKE ALL ON dbperf.cache_queries_listed FROM PUBLIC;
+GRANT SELECT ON dbperf.cache_queries_listed TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('dbperf.cache_queries_listed', '');
+COMMENT ON TABLE dbperf.cache_queries_listed IS
+'queries that are cached, or never are, by their queryid; in this database; written by cache_query()';
+COMMENT ON COLUMN dbperf.cache_queries_listed.cached IS
+'true: cached as if it had the hint; false: never cached';
+
+-- Names and not regprocedure: OIDs of functions do not survive pg_upgrade, which
+-- refuses databases with columns of that type.
+CREATE TABLE dbperf.cache_functions (
+    function text PRIMARY KEY
+);
+REVOKE ALL ON dbperf.cache_functions FROM PUBLIC;
+GRANT SELECT ON dbperf.cache_functions TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('dbperf.cache_functions', '');
+COMMENT ON TABLE dbperf.cache_functions IS
+'functions in SQL and procedural languages, and stable ones, that are trusted to return the same for the same arguments; in this database; written by cache_function()';
+COMMENT ON COLUMN dbperf.cache_functions.function IS
+'with its schema and the types of its arguments; a function that is renamed is not listed any more';
+
+CREATE FUNCTION dbperf.cache_lists_changed()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'dbperf_cache_lists_changed'
+LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION dbperf.cache_lists_changed() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.cache_lists_changed() IS
+'tells all sessions that a list of the cache was changed';
+
+CREATE TRIGGER cache_lists_changed AFTER INSERT OR UPDATE OR DELETE
+    ON dbperf.cache_tables EXECUTE FUNCTION dbperf.cache_lists_changed();
+CREATE TRIGGER cache_lists_changed AFTER INSERT OR UPDATE OR DELETE
+    ON dbperf.cache_queries_listed EXECUTE FUNCTION dbperf.cache_lists_changed();
+CREATE TRIGGER cache_lists_changed AFTER INSERT OR UPDATE OR DELETE
+    ON dbperf.cache_functions EXECUTE FUNCTION dbperf.cache_lists_changed();
+
+CREATE FUNCTION dbperf.cache_table("table" regclass, cached bool)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_cache_table'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.cache_table(regclass, bool) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.cache_table(regclass, bool) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.cache_table(regclass, bool) IS
+'has queries of this table cached (true), never cached (false), or takes it off the list (null); for the owner of the table';
+
+CREATE FUNCTION dbperf.cache_query(queryid bigint, cached bool)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_cache_query'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.cache_query(bigint, bool) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.cache_query(bigint, bool) IS
+'has the query with this queryid cached (true), never cached (false), or takes it off the list (null); plans that sessions keep are cached from their next planning on, and not used any more at once';
+
+CREATE FUNCTION dbperf.cache_function(function regprocedure, trusted bool)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_cache_function'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.cache_function(regprocedure, bool) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.cache_function(regprocedure, bool) IS
+'trusts a function (true) or not any more (false, null): what it reads and does is not seen by the cache, so results are wrong if it does not always return the same for the same arguments, such as one that reads a table';
+
+-- cache: counters and entries
+
+CREATE FUNCTION dbperf.cache_stats(
+    OUT hits bigint,
+    OUT misses bigint,
+    OUT hit_ratio float8,
+    OUT bypassed bigint,
+    OUT bypassed_by_reason jsonb,
+    OUT stores bigint,
+    OUT refused bigint,
+    OUT evictions bigint,
+    OUT invalidations bigint,
+    OUT waits bigint,
+    OUT entries bigint,
+    OUT bytes_used bigint,
+    OUT bytes_limit bigint,
+    OUT saved_ms float8,
+    OUT stats_reset timestamptz
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_cache_stats'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 1;
+REVOKE ALL ON FUNCTION dbperf.cache_stats() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.cache_stats() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.cache_stats() IS
+'see the view cache_stats';
+
+CREATE VIEW dbperf.cache_stats AS
+    SELECT * FROM dbperf.cache_stats();
+REVOKE ALL ON dbperf.cache_stats FROM PUBLIC;
+GRANT SELECT ON dbperf.cache_stats TO PUBLIC;
+COMMENT ON VIEW dbperf.cache_stats IS
+'one row: what the result cache did in all databases since stats_reset, and what it holds now; hit_ratio is hits / (hits + misses), and an execution that could not use the cache is neither, but bypassed for a reason';
+
+CREATE FUNCTION dbperf.cache_queries(
+    OUT database_name name,
+    OUT queryid bigint,
+    OUT hits bigint,
+    OUT misses bigint,
+    OUT hit_ratio float8,
+    OUT bypassed bigint,
+    OUT mean_miss_ms float8,
+    OUT mean_hit_ms float8,
+    OUT saved_ms float8,
+    OUT bytes bigint,
+    OUT last_bypass_reason text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_cache_queries'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.cache_queries() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.cache_queries() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.cache_queries() IS
+'see the view cache_queries';
+
+CREATE VIEW dbperf.cache_queries AS
+    SELECT * FROM dbperf.cache_queries();
+REVOKE ALL ON dbperf.cache_queries FROM PUBLIC;
+GRANT SELECT ON dbperf.cache_queries TO pg_monitor;
+COMMENT ON VIEW dbperf.cache_queries IS
+'what the result cache does for each query since stats_reset of cache_stats; bytes are those of the result stored last; the row without a queryid is the sum of queries that had to make room';
+
+CREATE FUNCTION dbperf.cache_entries(
+    OUT entry bigint,
+    OUT database_name name,
+    OUT queryid bigint,
+    OUT relations oid[],
+    OUT rows bigint,
+    OUT bytes bigint,
+    OUT hits bigint,
+    OUT stored timestamptz,
+    OUT cost_ms float8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_cache_entries'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.cache_entries() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.cache_entries() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.cache_entries() IS
+'the results that are stored; oids are those of the entry''s own database';
+
+CREATE VIEW dbperf.cache_entries AS
+    SELECT e.entry, e.database_name, e.queryid,
+           -- elsewhere the oids may mean other relations
+           CASE WHEN e.database_name = pg_catalog.current_database()
+                THEN e.relations::pg_catalog.regclass[]
+           END AS relations,
+           e.rows, e.bytes, e.hits,
+           pg_catalog.clock_timestamp() - e.stored AS age,
+           e.cost_ms
+      FROM dbperf.cache_entries() AS e;
+REVOKE ALL ON dbperf.cache_entries FROM PUBLIC;
+GRANT SELECT ON dbperf.cache_entries TO pg_monitor;
+COMMENT ON VIEW dbperf.cache_entries IS
+'the results that are stored, outdated ones included until somebody asks for them: the memory they take with their keys, how often they were used, and what it took to execute them; relations of other databases are not shown';
+
+CREATE FUNCTION dbperf.cache_flush()
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'dbperf_cache_flush'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.cache_flush() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.cache_flush() IS
+'removes the stored results of the current database; returns how many; whoever may execute it may also flush any single relation';
+
+CREATE FUNCTION dbperf.cache_flush(relation regclass)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'dbperf_cache_flush_relation'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.cache_flush(regclass) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.cache_flush(regclass) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.cache_flush(regclass) IS
+'removes the stored results that read a table or materialized view, or one of its partitions or inheritance children; returns how many; for its owner, and for who may execute cache_flush()';
+
+CREATE FUNCTION dbperf.cache_stats_reset()
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_cache_stats_reset'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.cache_stats_reset() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.cache_stats_reset() IS
+'sets the counters of cache_stats and cache_queries to zero, for all databases; what is stored stays';
+
+--
+-- cache: why a statement is cached or not
+--
+
+CREATE FUNCTION dbperf.cache_explain(
+    query text,
+    OUT statement int,
+    OUT cacheable bool,
+    OUT reason text,
+    OUT object text,
+    OUT detail text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_cache_explain'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.cache_explain(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.cache_explain(text) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.cache_explain(text) IS
+'whether the results of a statement can be cached; if not, why, and which function, relation, type or setting is at fault; if so, whether they are in this session, and what that takes';

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "advisor/advisor.h"
+#include "cache/cache.h"
 #include "core/compat.h"
 #include "core/core.h"
 #include "core/exec_hooks.h"
@@ -42,5 +43,6 @@ _PG_init(void)
 	dbperf_monitor_init();
 	dbperf_advisor_init();
 	dbperf_maintenance_init();
+	dbperf_cache_init();
 	MarkGUCPrefixReserved("dbperf");
 }
