@@ -1,0 +1,1 @@
+SELECT switch_part_2();

@@ -1,0 +1,3 @@
+\set n random(1, 20)
+UPDATE triggered SET ver = ver + 1 WHERE id = :n;
+UPDATE deferred SET ver = ver + 1 WHERE id = :n;
