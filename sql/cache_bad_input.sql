@@ -144,6 +144,8 @@ SET dbperf.cache_max_entry_size = 0;
 SET dbperf.cache_admission = never;
 SET dbperf.cache_wait = '2min';
 
+-- what is gone stays listed until it is taken off
+DELETE FROM dbperf.cache_tables WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = relation);
 DROP VIEW bad_view;
 DROP MATERIALIZED VIEW bad_mat;
 DROP FUNCTION bad_hits(text);

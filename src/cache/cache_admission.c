@@ -45,7 +45,8 @@
 #define REMEMBERED (60 * 60) /* s that an execution counts as the first of two */
 #define FRESH 60			 /* s after which a hit counts as one */
 #define MAX_EXECUTIONS 255
-#define AVERAGED 8 /* the average is over about so many executions */
+#define AVERAGED 8		 /* the average is over about so many executions */
+#define QUICK_SAMPLED 16 /* of so many executions that take little one is learned from */
 
 #define TRIAL_MISSES 50 /* so many misses */
 #define TRIAL_HITS 3	/* need so many hits */
@@ -356,13 +357,18 @@ ran_unwrapped(int64 queryid)
 }
 
 /*
- * A client's statement has run.
+ * A client's statement has run.  Most take too little to be of interest; only
+ * some of these are looked at, so that those that usually take little have a
+ * low average.
  */
 static bool
 admission_ran(DbperfStatement *stmt, uint64 count)
 {
-	PlannedStmt *planned = stmt->desc->plannedstmt;
+	static uint32 quick = 0;
+	PlannedStmt	 *planned = stmt->desc->plannedstmt;
 
+	if (stmt->elapsed_ns < dbperf_cache_min_duration * 1e6 && quick++ % QUICK_SAMPLED != 0)
+		return true;
 	if (stmt->queryid == 0 || stmt->level > 0 || stmt->desc->operation != CMD_SELECT ||
 		planned->relationOids == NIL || planned->rowMarks != NIL || planned->hasModifyingCTE ||
 		dbperf_cache_is_wrapped(planned->planTree))

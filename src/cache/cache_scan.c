@@ -326,14 +326,11 @@ give_up_hit(CacheScanState *node)
 }
 
 /*
- * A hit has been replayed, or is not replayed any more.
+ * A hit begins to be replayed.
  */
 static void
-finish_hit(CacheScanState *node)
+count_hit(const CacheScanState *node)
 {
-	if (node->finished)
-		return;
-	node->finished = true;
 	dbperf_cache_count_hit(node->shape->queryid, node->ns,
 						   Max(node->pin.cost_ms - node->ns / 1e6, 0));
 	if (!node->shape->hinted)
@@ -345,7 +342,6 @@ static TupleTableSlot *
 exec_hit(PlanState *pstate)
 {
 	CacheScanState *node = (CacheScanState *) pstate;
-	TupleTableSlot *slot;
 
 	CHECK_FOR_INTERRUPTS();
 	if (goes_on(node) && unlikely(!key_holds(node)))
@@ -354,11 +350,9 @@ exec_hit(PlanState *pstate)
 			return give_up_hit(node);
 		node->loose = false;
 	}
-	node->fetches++;
-	slot = dbperf_cache_replay(node, pstate->state->es_direction);
-	if (TupIsNull(slot))
-		finish_hit(node);
-	return slot;
+	if (node->fetches++ == 0)
+		count_hit(node);
+	return dbperf_cache_replay(node, pstate->state->es_direction);
 }
 
 /*
@@ -404,13 +398,9 @@ end_scan(CustomScanState *css)
 {
 	CacheScanState *node = (CacheScanState *) css;
 
-	if ((node->eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
-	{
-		if (node->state == CACHE_STATE_HIT)
-			finish_hit(node);
-		else if (node->state != CACHE_STATE_BYPASS && node->fetches > 0)
-			finish(node, false);
-	}
+	if ((node->state == CACHE_STATE_MISS || node->state == CACHE_STATE_WATCHING) &&
+		node->fetches > 0)
+		finish(node, false);
 	if (node->replay.slot != NULL)
 		ExecClearTuple(node->replay.slot);
 	dbperf_cache_release(node);
