@@ -458,6 +458,32 @@ subtest 'restart' => sub {
 	is($cache->ask('monitor', 'SELECT entries, hits FROM dbperf.cache_stats'), '0|0', 'everything begins anew');
 	ok(($cache->serve('a', $quick, 'after'))[1], 'served');
 };
+subtest 'without the extension' => sub {
+	my $all = '20|210';
+
+	$node->safe_psql('postgres', 'CREATE DATABASE bare TEMPLATE template0');
+	my $out = $node->safe_psql('bare', qq{
+		CREATE SCHEMA t; CREATE TABLE t.items AS SELECT g AS id, g AS v FROM generate_series(1, 20) AS g;
+		$quick; $quick; $quick; UPDATE t.items SET v = v + 1; $quick; $quick});
+	is($out, "20|210\n20|210\n20|210\n20|230\n20|230", 'in a database without it');
+
+	ok(($cache->serve('a', $quick, 'before'))[1], 'served');
+	$cache->run($_, "PREPARE q AS $quick") foreach qw(a b);
+	is($cache->ask($_, 'EXECUTE q'), $all, 'prepared') foreach qw(a b);
+	$cache->run('writer', 'DROP EXTENSION dbperf');
+	foreach my $who (qw(a b))
+	{
+		is($cache->ask($who, $_), $all, "$who, after it was dropped: $_") foreach $quick, 'EXECUTE q', $slow;
+	}
+	$cache->run('writer', 'UPDATE items SET v = v + 1');
+	foreach my $who (qw(a b))
+	{
+		is($cache->ask($who, $_), '20|230', "$who, after a write: $_") foreach $quick, 'EXECUTE q', $slow;
+	}
+	$cache->run('writer', q{UPDATE items SET v = v - 1; CREATE EXTENSION dbperf;
+		SELECT dbperf.cache_function('slow(int)', true)});
+	ok(($cache->serve('a', $_, 'again'))[1], 'served again') foreach $quick, $slow;
+};
 subtest 'few places for relations' => sub {
 	$cache->finish;
 	$node->append_conf('postgresql.conf', 'dbperf.cache_relations = 64');
