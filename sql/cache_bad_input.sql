@@ -136,13 +136,15 @@ SELECT bad_hits('/* dbperf: cache */ SELECT repeat(v::text, 10000) FROM bad_item
 SELECT bad_hits('/* dbperf: cache */ SELECT repeat(v::text, 10) FROM bad_items') > 0 AS served;
 RESET dbperf.cache_max_entry_size;
 
--- settings
+-- settings; messages differ between releases
+\set VERBOSITY sqlstate
 SET dbperf.cache_mode = sometimes;
 SET dbperf.cache_size = '1MB';
 SET dbperf.cache_min_duration = -1;
 SET dbperf.cache_max_entry_size = 0;
 SET dbperf.cache_admission = never;
 SET dbperf.cache_wait = '2min';
+\set VERBOSITY default
 
 -- what is gone stays listed until it is taken off
 DELETE FROM dbperf.cache_tables WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = relation);
