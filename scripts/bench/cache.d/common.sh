@@ -105,9 +105,10 @@ write_scripts()
 
 # ---- loads ----
 
+sampled=1		# share of the transactions whose latencies are logged
+
 # load CLIENTS PROTOCOL OPTIONS SECONDS ARGUMENT...: pgbench on bench, with these
-# settings of its sessions.  Sets tps, processed and, of one transaction in ten,
-# $work/latencies.
+# settings of its sessions.  Sets tps, processed and $work/latencies.
 load()
 {
 	local clients=$1 protocol=$2 options=$3 time=$4
@@ -115,7 +116,7 @@ load()
 
 	rm -f "$work"/load.log.*
 	PGOPTIONS=$options run as_server "$pg_bin/pgbench" -n -M "$protocol" -c "$clients" \
-		-j $((clients > 1 ? 2 : 1)) -T "$time" -l --sampling-rate=0.1 \
+		-j $((clients > 1 ? 2 : 1)) -T "$time" -l --sampling-rate="$sampled" \
 		--log-prefix="$work/load.log" --random-seed="$round" "$@" bench \
 		>"$work/load.out" 2>&1 || { cat "$work/load.out" >&2; die "pgbench failed"; }
 	tps=$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$work/load.out")

@@ -81,6 +81,7 @@ bench_hits()
 
 	rounds=$repeats
 	heading "A: hits, $rounds rounds of $seconds s for each side with 1 and 8 clients"
+	sampled=0.1
 	get_pgpool
 	fresh_server
 	start_pgpool
@@ -95,6 +96,7 @@ bench_hits()
 		note_pairs "simple, clients=$clients: transactions/s" hit explain
 		note_pairs "simple, clients=$clients: transactions/s" hit pgpool
 	done
+	sampled=1
 	hits_instructions
 	print_figures
 	for clients in 1 8; do
