@@ -112,6 +112,27 @@ SELECT /* dbperf: cache */ attacks.small(b) FROM attacks.items WHERE a = 1;
 SELECT /* dbperf: cache */ attacks.small(b) FROM attacks.items WHERE a = 1;
 \c -
 SELECT /* dbperf: cache */ attacks.small(b) FROM attacks.items WHERE a = 1;
+-- nor by a schema that is called like himself: "$user" is another one for each role
+CREATE ROLE regress_attacker;
+CREATE ROLE regress_victim;
+CREATE SCHEMA regress_attacker AUTHORIZATION regress_attacker;
+CREATE SCHEMA regress_victim AUTHORIZATION regress_victim;
+CREATE FUNCTION regress_attacker.own(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'evil' $$;
+CREATE FUNCTION regress_victim.own(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'good' $$;
+CREATE FUNCTION attacks.owned(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN own($1); END $$;
+SELECT dbperf.cache_function('attacks.owned(text)', true);
+GRANT USAGE ON SCHEMA attacks TO regress_attacker, regress_victim;
+GRANT SELECT ON attacks.items TO regress_attacker, regress_victim;
+SELECT hits AS hits_before FROM dbperf.cache_stats \gset
+SET ROLE regress_attacker;
+SELECT /* dbperf: cache */ attacks.owned(b) FROM attacks.items WHERE a = 1;
+SELECT /* dbperf: cache */ attacks.owned(b) FROM attacks.items WHERE a = 1;
+SELECT hits - :hits_before AS served FROM dbperf.cache_stats;
+\c -
+SET ROLE regress_victim;
+SELECT /* dbperf: cache */ attacks.owned(b) FROM attacks.items WHERE a = 1;
+RESET ROLE;
+SELECT dbperf.cache_function('attacks.owned(text)', false);
 SELECT dbperf.cache_function('attacks.small(text)', false);
 
 -- a cursor that goes on after a change: all rows have been computed if they were sorted
@@ -141,4 +162,5 @@ ALTER DATABASE :DBNAME RESET plan_cache_mode;
 ALTER SYSTEM RESET dbperf.cache_admission;
 SELECT pg_reload_conf();
 SET client_min_messages = warning;
-DROP SCHEMA attacks CASCADE;
+DROP SCHEMA attacks, regress_attacker, regress_victim CASCADE;
+DROP ROLE regress_attacker, regress_victim;

@@ -153,7 +153,8 @@ judge_user_function(Form_pg_proc form)
 /*
  * What the body of a trusted function means is found out when it is called, by
  * search_path: or else whoever has functions of the same names in a schema of
- * his own could make results for others.
+ * his own could make results for others.  "$user" in search_path is another
+ * schema for every role.
  */
 static void
 note_names(CacheCheck *check, Form_pg_proc form)
@@ -161,6 +162,7 @@ note_names(CacheCheck *check, Form_pg_proc form)
 	if (form->prolang == INTERNALlanguageId || form->prolang == ClanguageId)
 		return;
 	add_setting(check->shape, "search_path");
+	check->shape->by_role = true;
 }
 
 /*
