@@ -135,6 +135,12 @@ RESET ROLE;
 SELECT dbperf.cache_function('attacks.owned(text)', false);
 SELECT dbperf.cache_function('attacks.small(text)', false);
 
+-- a large constant that planning makes is no reason to fail, or to be kept with each key
+SELECT /* dbperf: cache */ length(substr(repeat('x', 200000), a)) FROM attacks.items;
+SELECT cacheable, reason, object
+  FROM dbperf.cache_explain($$SELECT substr(repeat('x', 200000), a) FROM attacks.items$$);
+SELECT bypassed_by_reason->'too large a statement' AS too_large FROM dbperf.cache_stats;
+
 -- a cursor that goes on after a change: all rows have been computed if they were sorted
 SELECT /* dbperf: cache */ a, current_setting('timezone') FROM attacks.items ORDER BY a;
 SELECT /* dbperf: cache */ n, m::text FROM attacks.moods, generate_series(1, 1) WHERE n > 0;

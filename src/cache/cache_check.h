@@ -38,8 +38,10 @@ typedef struct CacheCheck
 } CacheCheck;
 
 /* cache_eligible.c */
-extern bool dbperf_check_refuse(CacheCheck *check, CacheBypass reason, const char *object);
-extern bool dbperf_check_relation(CacheCheck *check, Oid relid);
+extern bool		   dbperf_check_refuse(CacheCheck *check, CacheBypass reason, const char *object);
+extern bool		   dbperf_check_relation(CacheCheck *check, Oid relid);
+extern CacheBypass dbperf_cache_check_plan(PlannedStmt *planned, CacheShape *shape,
+										   StringInfo structure, char **object);
 
 /* What is known of a built-in function. */
 typedef enum BuiltinKind

@@ -154,13 +154,14 @@ returns_record(List *targets)
 /*
  * Whether a finished plan can be cached: the relations that it depends on,
  * children among them, its nodes, indexes and expressions.  One of the children
- * may be listed as never to be cached.
+ * may be listed as never to be cached.  Adds to shape what only the plan has,
+ * and appends the plan's structure.
  */
 CacheBypass
-dbperf_cache_check_plan(PlannedStmt *planned, char **object)
+dbperf_cache_check_plan(PlannedStmt *planned, CacheShape *shape, StringInfo structure,
+						char **object)
 {
-	CacheShape scratch = {0};
-	CacheCheck check = {.shape = &scratch, .planned = true};
+	CacheCheck check = {.shape = shape, .planned = true};
 	ListCell  *lc;
 
 	*object = NULL;
@@ -179,7 +180,7 @@ dbperf_cache_check_plan(PlannedStmt *planned, char **object)
 	if (check.reason == CACHE_BYPASS_NONE && returns_record(planned->planTree->targetlist))
 		(void) dbperf_check_refuse(&check, CACHE_BYPASS_TYPE, format_type_be(RECORDOID));
 	if (check.reason == CACHE_BYPASS_NONE)
-		(void) dbperf_check_structure(planned, &check, NULL);
+		(void) dbperf_check_structure(planned, &check, structure);
 	*object = check.object;
 	return check.reason;
 }

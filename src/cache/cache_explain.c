@@ -183,7 +183,7 @@ judge(Query *query, const char *sql, CacheVerdict *verdict)
 	if (verdict->reason != CACHE_BYPASS_NONE)
 		return;
 	planned = plan(query, sql);
-	verdict->reason = dbperf_cache_check_plan(planned, &verdict->object);
+	verdict->reason = dbperf_shape_finish(shape, planned, &verdict->object);
 	if (verdict->reason == CACHE_BYPASS_REFUSED)
 		verdict->detail = "One of its tables is listed as never to be cached.";
 	else if (listed == CACHE_LISTED_REFUSED)

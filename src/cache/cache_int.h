@@ -136,7 +136,7 @@ typedef struct CacheShape
 extern void		   dbperf_cache_shape_init(void);
 extern CacheShape *dbperf_shape_begin(Query *query);
 extern bool		   dbperf_shape_note_state(CacheShape *shape);
-extern void		   dbperf_shape_finish(CacheShape *shape, PlannedStmt *planned);
+extern CacheBypass dbperf_shape_finish(CacheShape *shape, PlannedStmt *planned, char **object);
 extern List		  *dbperf_shape_to_list(const CacheShape *shape);
 extern CacheShape *dbperf_shape_from_list(List *list);
 
@@ -149,9 +149,6 @@ extern CacheShape *dbperf_shape_from_list(List *list);
  * params, settings and by_role of shape.
  */
 extern CacheBypass dbperf_cache_check_query(Query *query, CacheShape *shape, char **object);
-
-/* The same for what only the finished plan tells: its index access methods. */
-extern CacheBypass dbperf_cache_check_plan(PlannedStmt *planned, char **object);
 
 /* ---- cache_hint.c ---- */
 extern bool dbperf_cache_hinted(const char *source, int location, int length);

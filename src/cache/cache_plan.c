@@ -268,15 +268,7 @@ cache_after(void *state, PlannedStmt *planned)
 		return planned;
 	}
 
-	reason = dbperf_cache_check_plan(planned, &object);
-	if (reason == CACHE_BYPASS_NONE && planned->relationOids == NIL)
-		reason = CACHE_BYPASS_NO_TABLE;
-	if (reason == CACHE_BYPASS_NONE)
-	{
-		dbperf_shape_finish(shape, planned);
-		if (list_length(shape->relations) + list_length(shape->catalogs) > CACHE_MAX_RELATIONS)
-			reason = CACHE_BYPASS_TOO_LARGE;
-	}
+	reason = dbperf_shape_finish(shape, planned, &object);
 	if (reason != CACHE_BYPASS_NONE)
 	{
 		refuse(shape->queryid, planning->wanted, reason);

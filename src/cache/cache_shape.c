@@ -304,23 +304,30 @@ dbperf_shape_note_state(CacheShape *shape)
 /* ---- what the plan adds ---- */
 
 /*
- * Completes a shape with the finished plan, which dbperf_cache_check_plan() must
- * have found fit.
+ * Completes a shape with the finished plan.  Returns why that cannot be cached,
+ * with *object (palloc'd, may be NULL) at fault, or CACHE_BYPASS_NONE.
  */
-void
-dbperf_shape_finish(CacheShape *shape, PlannedStmt *planned)
+CacheBypass
+dbperf_shape_finish(CacheShape *shape, PlannedStmt *planned, char **object)
 {
-	CacheCheck	   check = {.shape = shape, .planned = true};
 	StringInfoData text;
-
-	shape->relations = list_copy(planned->relationOids);
-	list_sort(shape->relations, list_oid_cmp);
-	list_deduplicate_oid(shape->relations);
+	CacheBypass	   reason;
 
 	initStringInfo(&text);
 	appendBinaryStringInfo(&text, shape->text, shape->text_len);
 	appendStringInfoChar(&text, '|');
-	(void) dbperf_check_structure(planned, &check, &text);
+	reason = dbperf_cache_check_plan(planned, shape, &text, object);
+	if (reason != CACHE_BYPASS_NONE)
+		return reason;
+	if (planned->relationOids == NIL)
+		return CACHE_BYPASS_NO_TABLE;
+
+	shape->relations = list_copy(planned->relationOids);
+	list_sort(shape->relations, list_oid_cmp);
+	list_deduplicate_oid(shape->relations);
+	if (list_length(shape->relations) + list_length(shape->catalogs) > CACHE_MAX_RELATIONS)
+		return CACHE_BYPASS_TOO_LARGE;
+
 	pfree(shape->text);
 	shape->text = text.data;
 	shape->text_len = text.len;
@@ -328,6 +335,7 @@ dbperf_shape_finish(CacheShape *shape, PlannedStmt *planned)
 	for (int i = 0; i < (int) lengthof(shape->hash); i++)
 		shape->hash[i] =
 			hash_bytes_extended((const unsigned char *) shape->text, shape->text_len, seed(i));
+	return CACHE_BYPASS_NONE;
 }
 
 /* ---- as a list ---- */

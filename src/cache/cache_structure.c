@@ -33,7 +33,8 @@ typedef struct StructureWalk
 {
 	PlannedStmt *planned;
 	CacheCheck	*check;
-	StringInfo	 out; /* NULL: the structure is not wanted */
+	StringInfo	 out;
+	int			 limit; /* of out's length */
 } StructureWalk;
 
 static bool walk_plan(Plan *plan, StructureWalk *walk);
@@ -45,8 +46,6 @@ put(StructureWalk *walk, int64 number)
 {
 	char digits[MAXINT8LEN + 1];
 
-	if (walk->out == NULL)
-		return;
 	appendBinaryStringInfo(walk->out, digits, pg_lltoa(number, digits));
 	appendStringInfoChar(walk->out, ' ');
 }
@@ -103,7 +102,8 @@ refuse(StructureWalk *walk, CacheBypass reason, const char *object)
 }
 
 /*
- * Appends the constants of an expression.
+ * Appends the constants of an expression.  Stops with true when there is too
+ * much: planning can make a constant of any size.
  */
 static bool
 put_constants(Node *node, void *context)
@@ -126,6 +126,8 @@ put_constants(Node *node, void *context)
 	{
 		Size size = datumGetSize(value->constvalue, false, value->constlen);
 
+		if (size > (Size) walk->limit || walk->out->len + 2 * size > (Size) walk->limit)
+			return true;
 		/* in digits, since the text travels as a string */
 		put(walk, size);
 		enlargeStringInfo(walk->out, size * 2);
@@ -139,8 +141,8 @@ put_constants(Node *node, void *context)
 static bool
 judge(StructureWalk *walk, void *expr)
 {
-	if (walk->out != NULL)
-		(void) put_constants((Node *) expr, walk);
+	if (put_constants((Node *) expr, walk))
+		return refuse(walk, CACHE_BYPASS_TOO_LARGE, "constants of the plan");
 	return dbperf_check_expr((Node *) expr, walk->check);
 }
 
@@ -534,13 +536,15 @@ walk_plan(Plan *plan, StructureWalk *walk)
 }
 
 /*
- * Judges a finished plan and appends its structure to out, if that is not NULL.
- * Returns whether it can be cached, with check saying why not.
+ * Judges a finished plan and appends its structure to out, CACHE_MAX_TREE bytes
+ * at most.  Returns whether it can be cached, with check saying why not.
  */
 bool
 dbperf_check_structure(PlannedStmt *planned, CacheCheck *check, StringInfo out)
 {
 	StructureWalk walk = {.planned = planned, .check = check, .out = out};
 
-	return walk_plan(planned->planTree, &walk) && plan_list(&walk, planned->subplans);
+	walk.limit = out->len + CACHE_MAX_TREE;
+	return walk_plan(planned->planTree, &walk) && plan_list(&walk, planned->subplans) &&
+		   (out->len <= walk.limit || refuse(&walk, CACHE_BYPASS_TOO_LARGE, "the plan"));
 }
