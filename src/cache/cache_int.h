@@ -190,9 +190,6 @@ extern bool dbperf_cache_agrees(const CacheMoment *now, const uint32 *slots, int
 /* ---- cache_writers.c ---- */
 extern void dbperf_cache_writers_init(void);
 
-/* Whether each relation's slot was written less often than once in so many seconds. */
-extern double dbperf_cache_seconds_between_writes(const uint32 *slots, int num);
-
 /* ---- cache_key.c ---- */
 
 typedef struct CacheKey

@@ -57,15 +57,8 @@ typedef struct CacheSlot
 	 */
 	pg_atomic_uint64 barrier;
 
-	/* an estimate of how often it is written; two writers may lose a part of it */
-	pg_atomic_uint64 written_at; /* TimestampTz of the last change, 0 = none */
-	pg_atomic_uint64 intervals;	 /* microseconds of the last CACHE_INTERVALS, about */
-
-	char unused[64 - 5 * sizeof(uint64)]; /* to the end of the CPU's cache line */
+	char unused[64 - 3 * sizeof(uint64)]; /* to the end of the CPU's cache line */
 } CacheSlot;
-
-/* So many intervals between changes make up the estimate. */
-#define CACHE_INTERVALS 8
 
 /* The global slot's number, after those of relations. */
 #define CACHE_SLOT_GLOBAL ((uint32) dbperf_cache_relations)

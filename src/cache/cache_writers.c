@@ -82,7 +82,6 @@
 #include "utils/memutils.h"
 #include "utils/pgstat_internal.h"
 #include "utils/resowner.h"
-#include "utils/timestamp.h"
 
 /* The slots of a transaction, at most. */
 #define MAX_SLOTS 64
@@ -227,28 +226,6 @@ changes_withdraw(void)
 }
 
 /*
- * Notes a change of a slot: snapshots below this count do not see it.  The time
- * goes into the estimate that dbperf_cache_seconds_between_writes() reads.
- */
-static inline void
-slot_written(CacheSlot *slot, uint64 count, uint64 at)
-{
-	uint64 before = pg_atomic_read_u64(&slot->written_at);
-
-	cache_atomic_raise(&slot->last_write, count);
-	pg_atomic_write_u64(&slot->written_at, at);
-	if (likely(before != 0 && at > before))
-	{
-		uint64 intervals = pg_atomic_read_u64(&slot->intervals);
-
-		if (unlikely(intervals == 0))
-			intervals = (at - before) * (CACHE_INTERVALS - 1);
-		pg_atomic_write_u64(&slot->intervals,
-							intervals - intervals / CACHE_INTERVALS + (at - before));
-	}
-}
-
-/*
  * COMMIT: new snapshots see the transaction.  What PRE_COMMIT did not know of
  * comes first, since nobody else tells of it.
  */
@@ -257,17 +234,16 @@ changes_commit(void)
 {
 	PgStat_SubXactStatus *changes = announced.active ? announced.changes : changes_without_error();
 	uint64				  count = cache_completion_count();
-	uint64				  at = (uint64) GetCurrentTransactionStopTimestamp();
 
 	if (unlikely(changes == NULL || untracked))
-		slot_written(&dbperf_cache_slots[CACHE_SLOT_GLOBAL], count, at);
+		cache_atomic_raise(&dbperf_cache_slots[CACHE_SLOT_GLOBAL].last_write, count);
 	if (unlikely(changes != NULL && changes->first != announced.newest))
 		for (PgStat_TableXactStatus *change = changes->first; change != announced.newest;
 			 change = change->next)
-			slot_written(slot_of_change(change), count, at);
+			cache_atomic_raise(&slot_of_change(change)->last_write, count);
 
 	for (int i = 0; i < announced.num; i++)
-		slot_written(announced.slots[i], count, at);
+		cache_atomic_raise(&announced.slots[i]->last_write, count);
 	announced.held = announced.catalogs;
 	if (!announced.held)
 		announced_end();
@@ -285,7 +261,7 @@ slot_prepared(CacheSlot *slot)
 	cache_atomic_raise(&slot->barrier,
 					   U64FromFullTransactionId(GetTopFullTransactionIdIfAny()) + 1);
 	pg_memory_barrier();
-	slot_written(slot, cache_completion_count() + 1, (uint64) GetCurrentTransactionStopTimestamp());
+	cache_atomic_raise(&slot->last_write, cache_completion_count() + 1);
 }
 
 /*
@@ -349,28 +325,6 @@ assign_track_counts(bool newval, void *extra)
 		prev_assign_track_counts(newval, extra);
 }
 
-/*
- * How many seconds pass between changes of any of the slots.  What has not been
- * written for longer than usual is taken to be written less often by now.
- */
-double
-dbperf_cache_seconds_between_writes(const uint32 *slots, int num)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	double		per_second = 0;
-
-	for (int i = -1; i < num; i++)
-	{
-		CacheSlot *slot = &dbperf_cache_slots[i < 0 ? CACHE_SLOT_GLOBAL : slots[i]];
-		int64	   written_at = (int64) pg_atomic_read_u64(&slot->written_at);
-		int64	   interval = (int64) pg_atomic_read_u64(&slot->intervals) / CACHE_INTERVALS;
-
-		if (written_at != 0)
-			per_second += USECS_PER_SEC / (double) Max(Max(interval, now - written_at), 1);
-	}
-	return per_second > 0 ? 1 / per_second : get_float8_infinity();
-}
-
 static Size
 slots_size(void)
 {
@@ -390,8 +344,6 @@ slots_attach(void *area, bool found)
 		pg_atomic_init_u32(&slot->committing, 0);
 		pg_atomic_init_u64(&slot->last_write, 0);
 		pg_atomic_init_u64(&slot->barrier, i == CACHE_SLOT_GLOBAL ? CACHE_BARRIER_UNKNOWN : 0);
-		pg_atomic_init_u64(&slot->written_at, 0);
-		pg_atomic_init_u64(&slot->intervals, 0);
 	}
 }
 
