@@ -119,19 +119,17 @@ outdated_catalogs(const CacheScanState *node)
 }
 
 /*
- * Looks for the key as of now.  Returns CACHE_STATE_HIT with the entry pinned,
- * CACHE_STATE_MISS, or CACHE_STATE_BYPASS with the reason set.
+ * Looks for the key as of node->now.  Returns CACHE_STATE_HIT with the entry
+ * pinned, CACHE_STATE_MISS, or CACHE_STATE_BYPASS with the reason set.
  */
 static CacheState
 look(CacheScanState *node)
 {
-	CacheMoment *now = &node->now;
-	CachePin	*pin = &node->pin;
-	uint64		 last_write;
-	CacheBypass	 reason;
+	const CacheMoment *now = &node->now;
+	CachePin		  *pin = &node->pin;
+	uint64			   last_write;
+	CacheBypass		   reason;
 
-	if (!dbperf_cache_now(node->css.ss.ps.state->es_snapshot, now))
-		return bypass(node, CACHE_BYPASS_MOVED);
 	reason = dbperf_cache_slots_read(now, node->slots, node->num_slots, &last_write);
 	if (reason != CACHE_BYPASS_NONE)
 		return bypass(node, reason);
@@ -153,7 +151,8 @@ look(CacheScanState *node)
 
 /*
  * Takes a place for this execution.  If another session has it, waits for that
- * and looks once more.
+ * and looks once more, as of the same moment: the statement's snapshot is what
+ * it was, whatever has ended meanwhile, and the slots tell whether that matters.
  */
 static CacheState
 build_or_wait(CacheScanState *node)
@@ -251,6 +250,8 @@ dbperf_cache_decide(CacheScanState *node)
 	node->release.func = dbperf_cache_release;
 	node->release.arg = node;
 	MemoryContextRegisterResetCallback(estate->es_query_cxt, &node->release);
+	if (!dbperf_cache_now(estate->es_snapshot, &node->now))
+		return bypass(node, CACHE_BYPASS_MOVED);
 	state = look(node);
 	if (explain_only || state == CACHE_STATE_BYPASS)
 		return state;

@@ -17,6 +17,8 @@
  *	4.	a result that is newer than now is good only if the slots, read again,
  *		still say so: dbperf_cache_agrees().
  *
+ * Who waited for another's result goes on from step 2, with the same now.
+ *
  * Why that is exact.  Let a transaction that changed a relation of the statement
  * end at count k, let n be now's count and e that of the result.  It has to be
  * shown that both saw the change or neither did: never n < k <= e, and never
@@ -37,7 +39,7 @@
  * than last_write.  So a result with e >= last_write was filled by somebody who
  * saw barrier and got past it: k <= e.  And if n < k, barrier refuses it.
  *
- * Nothing here depends on now being the latest: but that keeps out changes that
+ * Nothing here depends on now being the latest; that it was, keeps out changes that
  * are not to rows, and that snapshots know nothing of.  DDL that empties or
  * rewrites a table has ended before the statement got its lock, hence before
  * now was taken, or comes after the statement.  So if it is not seen by the
