@@ -199,6 +199,13 @@ SET standard_conforming_strings = off;
 SELECT hinted($q$SELECT '\'/* dbperf: cache */' FROM b$q$);
 RESET standard_conforming_strings;
 
+-- what tells all sessions is a trigger, and for nobody else
+SELECT dbperf.cache_lists_changed();
+SET ROLE regress_other;
+CREATE TEMPORARY TABLE mine (id int);
+CREATE TRIGGER mine AFTER INSERT ON mine EXECUTE FUNCTION dbperf.cache_lists_changed();
+RESET ROLE;
+
 -- without the extension nothing is listed
 CREATE DATABASE regress_cache_lists;
 \c regress_cache_lists

@@ -158,6 +158,13 @@ SELECT dbperf.maintenance_policy_for('d', 's', 'seen') IS NOT NULL AS found;
 SELECT count(*) >= 0 AS readable FROM dbperf.maintenance_log;
 SELECT refused('INSERT INTO dbperf.maintenance_policy DEFAULT VALUES');
 SELECT refused('DELETE FROM dbperf.maintenance_log');
+SET ROLE regress_dbperf_plain;
+SELECT refused('SELECT dbperf.maintenance_policy_check()');
+SELECT refused('SELECT dbperf.maintenance_windows_check()');
+-- a trigger of theirs would see rows of another shape
+CREATE TEMPORARY TABLE mine (id int);
+SELECT refused('CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION dbperf.maintenance_policy_check()');
+SELECT refused('CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION dbperf.maintenance_windows_check()');
 RESET ROLE;
 -- one to whom the right is granted can write, and is checked
 GRANT INSERT ON dbperf.maintenance_policy TO regress_dbperf_plain;
