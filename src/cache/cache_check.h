@@ -89,11 +89,14 @@ extern void dbperf_check_catalog(CacheCheck *check, Oid catalog);
 /* cache_structure.c */
 extern bool dbperf_check_structure(PlannedStmt *planned, CacheCheck *check, StringInfo out);
 
-/* cache_shape.c */
+/* cache_tree.c */
 
-/* Bytes of a shape's tree; one that is larger is not cached. */
+/* Bytes of a tree's text; one that is larger is not cached. */
 #define CACHE_MAX_TREE (256 * 1024)
 
+extern char *dbperf_tree_text(Query *query, const char *source, int *len);
+
+/* cache_shape.c */
 extern uint64 dbperf_shape_number(const CacheShape *shape);
 
 /* cache_key.c */

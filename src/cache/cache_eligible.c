@@ -122,8 +122,6 @@ dbperf_cache_check_query(Query *query, CacheShape *shape, char **object)
 	CacheCheck check = {.shape = shape};
 
 	*object = NULL;
-	if (shape->text_len > CACHE_MAX_TREE)
-		return CACHE_BYPASS_TOO_LARGE;
 	if (query->commandType == CMD_SELECT && query->rtable == NIL && !query->hasSubLinks)
 		return CACHE_BYPASS_NO_TABLE;
 	if (dbperf_check_expr((Node *) query, &check) && check.tables == 0)

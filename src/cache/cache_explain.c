@@ -174,14 +174,21 @@ what_it_takes(bool hinted, CacheListed tables, CacheListed query, int64 queryid)
 static void
 judge(Query *query, const char *sql, CacheVerdict *verdict)
 {
-	CacheShape	*shape = dbperf_shape_begin(query);
-	CacheListed	 listed = dbperf_cache_listed_query(shape->queryid);
+	CacheShape	 checked = {0};
+	CacheShape	*shape;
+	CacheListed	 listed = dbperf_cache_listed_query((int64) query->queryId);
 	bool		 hinted = dbperf_cache_hinted(sql, query->stmt_location, query->stmt_len);
 	PlannedStmt *planned;
 
-	verdict->reason = dbperf_cache_check_query(query, shape, &verdict->object);
+	verdict->reason = dbperf_cache_check_query(query, &checked, &verdict->object);
 	if (verdict->reason != CACHE_BYPASS_NONE)
 		return;
+	shape = dbperf_shape_begin(query, sql, &checked);
+	if (shape == NULL)
+	{
+		verdict->reason = CACHE_BYPASS_TOO_LARGE;
+		return;
+	}
 	planned = plan(query, sql);
 	verdict->reason = dbperf_shape_finish(shape, planned, &verdict->object);
 	if (verdict->reason == CACHE_BYPASS_REFUSED)

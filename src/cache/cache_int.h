@@ -134,7 +134,7 @@ typedef struct CacheShape
 } CacheShape;
 
 extern void		   dbperf_cache_shape_init(void);
-extern CacheShape *dbperf_shape_begin(Query *query);
+extern CacheShape *dbperf_shape_begin(Query *query, const char *source, const CacheShape *checked);
 extern bool		   dbperf_shape_note_state(CacheShape *shape);
 extern CacheBypass dbperf_shape_finish(CacheShape *shape, PlannedStmt *planned, char **object);
 extern List		  *dbperf_shape_to_list(const CacheShape *shape);

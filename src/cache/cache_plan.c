@@ -187,7 +187,7 @@ refuse(int64 queryid, Wanted why, CacheBypass reason)
  * cached.  The check comes first: it is cheaper.
  */
 static CacheShape *
-make_shape(Query *query, Wanted why)
+make_shape(Query *query, const char *source, Wanted why)
 {
 	CacheShape	checked;
 	CacheShape *shape;
@@ -206,18 +206,13 @@ make_shape(Query *query, Wanted why)
 	if (why == WANTED_PERHAPS && checked.params == NIL && !in_function())
 		return NULL;
 
-	shape = dbperf_shape_begin(query);
-	if (shape->text_len > CACHE_MAX_TREE)
+	shape = dbperf_shape_begin(query, source, &checked);
+	if (shape == NULL)
 	{
 		refuse((int64) query->queryId, why, CACHE_BYPASS_TOO_LARGE);
 		return NULL;
 	}
 	shape->generation = before;
-	shape->catalogs = checked.catalogs;
-	shape->functions = checked.functions;
-	shape->params = checked.params;
-	shape->settings = checked.settings;
-	shape->by_role = checked.by_role;
 	shape->hinted = why == WANTED_HINTED;
 	return dbperf_shape_note_state(shape) ? shape : NULL;
 }
@@ -238,7 +233,7 @@ cache_before(Query *query, const char *source, int cursor_options, ParamListInfo
 	why = wanted(query, source, params);
 	if (why == WANTED_NO)
 		return NULL;
-	shape = make_shape(query, why);
+	shape = make_shape(query, source, why);
 	if (shape == NULL)
 		return NULL;
 

@@ -3,12 +3,8 @@
  * cache_shape.c
  *		The part of a key that does not change between executions.
  *
- * Its text is the rewritten tree as nodeToString() writes it, without the places
- * of its nodes in the statement's text, and after it the structure of the plan.
- * Two statements with the same text ask for the same thing, whatever they look
- * like.  Names of fields are left out as well: whoever reads a tree back skips
- * them, since what stands before a value says which one it is.  That makes the
- * text three times shorter.
+ * Its text is that of the rewritten tree (cache_tree.c), and after it the
+ * structure of the plan (cache_structure.c).
  *
  * Hashes are seeded with a secret, so that nobody can make two texts, or two
  * keys, that have the same one.
@@ -18,19 +14,12 @@
 #include "postgres.h"
 
 #include "cache/cache_check.h"
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "core/core.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-/* What is counted before a tree is written, to leave large ones alone. */
-#define TREE_MAX_CONSTANTS (32 * 1024)
 
 /* Numbers in the first element of a shape's list; 64 bits are two of them. */
 enum
@@ -125,113 +114,7 @@ seed(int n)
 	return secret != NULL ? secret->seeds[n] : (uint64) n;
 }
 
-/* ---- the tree's text ---- */
-
-typedef struct TreeSize
-{
-	int	 nodes;
-	Size constants;
-} TreeSize;
-
-/*
- * Stops with true when there is too much.
- */
-static bool
-size_walker(Node *node, void *context)
-{
-	TreeSize *size = context;
-
-	if (node == NULL)
-		return false;
-	if (++size->nodes > CACHE_MAX_NODES)
-		return true;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, size_walker, context, 0);
-	if (IsA(node, Const) && !((Const *) node)->constisnull)
-	{
-		Const *value = (Const *) node;
-
-		size->constants += datumGetSize(value->constvalue, value->constbyval, value->constlen);
-		return size->constants > TREE_MAX_CONSTANTS;
-	}
-	return expression_tree_walker(node, size_walker, context);
-}
-
-/* Whether a field says where something stands in the statement's text. */
-static bool
-is_place(const char *name, int len)
-{
-	static const char *const places[] = {":location", ":stmt_location", ":stmt_len", ":queryId"};
-
-	for (int i = 0; i < (int) lengthof(places); i++)
-		if ((int) strlen(places[i]) == len && memcmp(places[i], name, len) == 0)
-			return true;
-	return false;
-}
-
-static inline bool
-is_bracket(char c)
-{
-	return c == '(' || c == ')' || c == '{' || c == '}';
-}
-
-/*
- * The end of the token that begins here, as the reader of trees sees it.
- */
-static const char *
-token_end(const char *token)
-{
-	if (is_bracket(*token))
-		return token + 1;
-	while (*token != '\0' && *token != ' ' && !is_bracket(*token))
-		token += *token == '\\' && token[1] != '\0' ? 2 : 1;
-	return token;
-}
-
-/*
- * Takes names of fields and places out of a tree's text; returns its new
- * length.  A token with a colon is a field's name unless it follows one: then
- * it is a value that looks like it.
- */
-static int
-shorten(char *text)
-{
-	const char *in = text;
-	char	   *out = text;
-	bool		is_value = false;
-	bool		skip = false;
-
-	for (;;)
-	{
-		const char *end;
-
-		while (*in == ' ')
-			in++;
-		if (*in == '\0')
-			break;
-		end = token_end(in);
-		if (*in == ':' && !is_value)
-		{
-			is_value = true;
-			skip = is_place(in, end - in);
-		}
-		else
-		{
-			if (!skip)
-			{
-				/* no separator is needed next to a bracket */
-				if (out > text && !is_bracket(*in) && !is_bracket(out[-1]))
-					*out++ = ' ';
-				memmove(out, in, end - in);
-				out += end - in;
-			}
-			is_value = skip = false;
-		}
-		in = end;
-	}
-	*out = '\0';
-	return out - text;
-}
+/* ---- the statement ---- */
 
 /*
  * Whether there can be no more than one row.
@@ -250,25 +133,24 @@ is_single_row(Query *query)
 
 /*
  * The shape of a statement that is rewritten and not planned yet, which planning
- * must not have changed.  The text of a tree that is too large is left out;
- * dbperf_cache_check_query() then says so.
+ * must not have changed; source is the text that it stands in, and checked what
+ * dbperf_cache_check_query() has found.  NULL: it is too large.
  */
 CacheShape *
-dbperf_shape_begin(Query *query)
+dbperf_shape_begin(Query *query, const char *source, const CacheShape *checked)
 {
-	CacheShape *shape = palloc0(sizeof(CacheShape));
-	TreeSize	size = {0};
+	CacheShape *shape;
+	int			len;
+	char	   *text = dbperf_tree_text(query, source, &len);
 
+	if (text == NULL)
+		return NULL;
+	shape = palloc(sizeof(CacheShape));
+	*shape = *checked;
 	shape->queryid = (int64) query->queryId;
 	shape->single_row = is_single_row(query);
-	if (size_walker((Node *) query, &size))
-	{
-		shape->text = pstrdup("");
-		shape->text_len = CACHE_MAX_TREE + 1;
-		return shape;
-	}
-	shape->text = nodeToString(query);
-	shape->text_len = shorten(shape->text);
+	shape->text = text;
+	shape->text_len = len;
 	return shape;
 }
 
