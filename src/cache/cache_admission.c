@@ -256,11 +256,13 @@ dbperf_cache_admitted(int64 queryid)
 	if (place == NULL)
 		return false;
 
-	now = seconds_now();
 	state.all = pg_atomic_read_u64(&place->state);
+	if (state.part.executions < (always ? 1 : 2) ||
+		state.part.mean_us < dbperf_cache_min_duration * 1000)
+		return false;
+	now = seconds_now();
 	trial.all = pg_atomic_read_u64(&place->trial);
-	return state.part.executions >= (always ? 1 : 2) && seconds_since(&state, now) <= REMEMBERED &&
-		   state.part.mean_us >= dbperf_cache_min_duration * 1000 && trial.part.until <= now;
+	return seconds_since(&state, now) <= REMEMBERED && trial.part.until <= now;
 }
 
 /*
