@@ -165,6 +165,7 @@ SELECT refused('SELECT dbperf.maintenance_windows_check()');
 CREATE TEMPORARY TABLE mine (id int);
 SELECT refused('CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION dbperf.maintenance_policy_check()');
 SELECT refused('CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION dbperf.maintenance_windows_check()');
+DROP TABLE mine;
 RESET ROLE;
 -- one to whom the right is granted can write, and is checked
 GRANT INSERT ON dbperf.maintenance_policy TO regress_dbperf_plain;
