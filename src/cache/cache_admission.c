@@ -149,7 +149,8 @@ seconds_since(const AdmissionState *state, uint32 now)
 }
 
 /*
- * The place of a statement, or NULL.
+ * The place of a statement, or NULL.  No place becomes unused again, so the
+ * first one that is ends the search.
  */
 static Admission *
 find_place(uint64 key)
@@ -157,9 +158,12 @@ find_place(uint64 key)
 	for (uint32 i = 0; i < ADMISSION_PROBES; i++)
 	{
 		Admission *place = &admissions[(key + i) % ADMISSION_PLACES];
+		uint64	   found = pg_atomic_read_u64(&place->key);
 
-		if (pg_atomic_read_u64(&place->key) == key)
+		if (found == key)
 			return place;
+		if (found == 0)
+			break;
 	}
 	return NULL;
 }
