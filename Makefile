@@ -8,10 +8,11 @@
 MODULE_big = dbperf
 EXTENSION = dbperf
 DATA = $(sort $(wildcard dbperf--*.sql))
-PGFILEDESC = "dbperf - slow statements, index advice, maintenance and a result cache"
+PGFILEDESC = "dbperf - slow statements, index advice, maintenance, a result cache and a connection pool"
 
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
-PG_CPPFLAGS = -I$(srcdir)/src
+PG_CPPFLAGS = -I$(srcdir)/src -I$(libpq_srcdir)
+SHLIB_LINK_INTERNAL = $(libpq)
 
 ifeq ($(WERROR),1)
 PG_CFLAGS = -Werror -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \

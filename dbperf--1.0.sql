@@ -1682,3 +1682,13 @@ REVOKE ALL ON FUNCTION dbperf.cache_explain(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dbperf.cache_explain(text) TO PUBLIC;
 COMMENT ON FUNCTION dbperf.cache_explain(text) IS
 'whether the results of a statement can be cached; if not, why, and which function, relation, type or setting is at fault; if so, whether they are in this session, and what that takes';
+
+-- pool: its processes and what is wrong with them
+
+-- pool: limits
+
+-- pool: what its clients and server connections do
+
+-- pool: control and advice
+
+-- pool: session features that do not survive in it

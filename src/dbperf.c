@@ -16,6 +16,7 @@
 #include "maintenance/maintenance.h"
 #include "miscadmin.h"
 #include "monitor/monitor.h"
+#include "pool/pool.h"
 #include "utils/guc.h"
 
 DBPERF_MODULE_MAGIC;
@@ -44,5 +45,6 @@ _PG_init(void)
 	dbperf_advisor_init();
 	dbperf_maintenance_init();
 	dbperf_cache_init();
+	dbperf_pool_init();
 	MarkGUCPrefixReserved("dbperf");
 }

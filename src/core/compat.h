@@ -136,6 +136,16 @@
 #define DBPERF_GUC_MALLOC(size) malloc(size)
 #endif
 
+/*
+ * Connections that max_connections keeps for superusers and, from 16 on, for
+ * pg_use_reserved_connections.  To be used with postmaster/postmaster.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_RESERVED_CONNECTIONS (SuperuserReservedConnections + ReservedConnections)
+#else
+#define DBPERF_RESERVED_CONNECTIONS ReservedBackends
+#endif
+
 /* ---- plan nodes (monitor/plan.c) ---- */
 
 /* 17 gave MERGE its own join conditions, one list for each target table. */
