@@ -1685,6 +1685,80 @@ COMMENT ON FUNCTION dbperf.cache_explain(text) IS
 
 -- pool: its processes and what is wrong with them
 
+CREATE FUNCTION dbperf.pool_status(
+    OUT process int,
+    OUT state text,
+    OUT pid int,
+    OUT version text,
+    OUT started timestamptz,
+    OUT restarts bigint,
+    OUT last_exit text,
+    OUT last_exit_time timestamptz,
+    OUT next_start timestamptz,
+    OUT pool_mode text,
+    OUT listen_addresses text,
+    OUT port int,
+    OUT program text,
+    OUT console text,
+    OUT problem text,
+    OUT note text,
+    OUT config_error text,
+    OUT log text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_pool_status'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 1;
+REVOKE ALL ON FUNCTION dbperf.pool_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.pool_status() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.pool_status() IS
+'what the view pool_status shows';
+
+CREATE VIEW dbperf.pool_status AS
+    SELECT s.process, s.state, s.pid, s.version, s.started, s.restarts, s.last_exit,
+           s.last_exit_time, s.next_start, s.pool_mode, s.listen_addresses, s.port, s.program,
+           s.console, s.problem, s.note, s.config_error, s.log
+      FROM dbperf.pool_status() AS s;
+REVOKE ALL ON dbperf.pool_status FROM PUBLIC;
+GRANT SELECT ON dbperf.pool_status TO pg_monitor;
+COMMENT ON VIEW dbperf.pool_status IS
+'the PgBouncer processes of the connection pool, or one row that says why there are none; times are those of this server';
+COMMENT ON COLUMN dbperf.pool_status.process IS
+'1 to dbperf.pool_processes';
+COMMENT ON COLUMN dbperf.pool_status.state IS
+'off; starting: does not listen yet; running; stopping; waiting: ended, will be started again; failed: will not be started again before something changes';
+COMMENT ON COLUMN dbperf.pool_status.pid IS
+'process id, null if it does not run';
+COMMENT ON COLUMN dbperf.pool_status.version IS
+'of PgBouncer, when the process was started last';
+COMMENT ON COLUMN dbperf.pool_status.started IS
+'when it was started last';
+COMMENT ON COLUMN dbperf.pool_status.restarts IS
+'how often it was started again after an end that nobody asked for';
+COMMENT ON COLUMN dbperf.pool_status.last_exit IS
+'how it ended the last time';
+COMMENT ON COLUMN dbperf.pool_status.next_start IS
+'when it will be started, if it waits';
+COMMENT ON COLUMN dbperf.pool_status.pool_mode IS
+'when a server connection is given back to the pool; the same for all processes, like the next three';
+COMMENT ON COLUMN dbperf.pool_status.console IS
+'directory of the unix socket on which the operating system''s user of this server reaches the console of the process: psql -h directory -p port -U pgbouncer pgbouncer';
+COMMENT ON COLUMN dbperf.pool_status.problem IS
+'what keeps the pool from running as it is set, and what to do about it; the same for all processes, like note and config_error';
+COMMENT ON COLUMN dbperf.pool_status.note IS
+'what is worth knowing, but needs nothing to be done';
+COMMENT ON COLUMN dbperf.pool_status.config_error IS
+'what is wrong with roles, limits and rules, and what the pool does instead';
+COMMENT ON COLUMN dbperf.pool_status.log IS
+'the last lines of the log of the process, 2 kB at most';
+
+CREATE FUNCTION dbperf.pool_restart(drop_clients bool DEFAULT false)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_pool_restart'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.pool_restart(bool) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.pool_restart(bool) IS
+'replaces the processes of the pool one after another, with the program that is installed now: each ends when its clients have left, which needs several processes and PgBouncer 1.23; or, if clients may be dropped, when their transactions have ended, after five seconds at most; does not wait for that, pool_status shows how far it is';
+
 -- pool: limits
 
 -- pool: what its clients and server connections do

@@ -6,7 +6,8 @@
  * Who does what:
  *
  *	pool_worker.c	the one worker that owns the PgBouncers: starts, watches,
- *					reloads and stops them (pool_process.c, pool_port.c)
+ *					reloads and stops them (pool_process.c, pool_fork.c, pool_port.c,
+ *					pool_program.c, pool_log.c; pool_run.h)
  *	pool_config.c	what they are configured with: pgbouncer.ini, the auth file
  *					(pool_auth.c), the host based rules (pool_hba.c), written by
  *					pool_files.c; limits come from tables (pool_limits.c)
@@ -104,20 +105,22 @@ typedef struct PoolProcess
 	TimestampTz		 started;			  /* 0 = never */
 	TimestampTz		 ended;				  /* the last end, 0 = never */
 	TimestampTz		 next_start;		  /* while POOL_WAITING */
+	int				 version;			  /* of what was started last, 0 = nothing was */
 	int64			 restarts;			  /* after an end that nobody asked for */
 	char			 last_exit[256];	  /* how it ended, in words, "" = never */
 	char			 log[POOL_LOG_BYTES]; /* last lines of what it wrote to its log */
 } PoolProcess;
 
 /*
- * Written by the pool's worker only, under the lock unless a field is atomic.
+ * Written by the pool's worker only, under the lock unless a field is atomic;
+ * "restart" by whoever asks for it.
  */
 typedef struct PoolShared
 {
 	pg_atomic_uint32 worker; /* number of its entry in allProcs, plus 1; 0 = not running */
 
 	/* what the pool was started with, "" and 0 while it is off */
-	int		 version; /* of PgBouncer, 12401 = 1.24.1; 0 = not known */
+	int		 version; /* of PgBouncer, the oldest that runs, 12401 = 1.24.1; 0 = not known */
 	int		 processes;
 	int		 port;
 	char	 listen[256];
@@ -127,6 +130,9 @@ typedef struct PoolShared
 	/* what an administrator should do, each line one thing; "" = nothing */
 	char problem[2048];		 /* why it does not run, or not as it was told */
 	char config_error[2048]; /* what is wrong with configuration, rules or limits */
+	char note[1024];		 /* what is worth knowing, but needs nothing to be done */
+
+	pg_atomic_uint32 restart; /* a PoolStop that pool_restart() asks for; 0 = nothing */
 
 	/* server processes that serve a pool */
 	pg_atomic_uint32 pooled;	  /* now */
@@ -149,7 +155,7 @@ extern void dbperf_pool_shared_init(void);
 /* Wakes the pool's worker; raises no error. */
 extern void dbperf_pool_wake(void);
 
-/* ---- pool_worker.c, pool_process.c, pool_port.c ---- */
+/* ---- pool_worker.c, and pool_run.h ---- */
 extern void dbperf_pool_worker_init(void);
 
 /* Whether the pid is one of the pool's processes; without locks. */

@@ -29,6 +29,7 @@ shared_attach(void *area, bool found)
 		return;
 	memset(area, 0, sizeof(PoolShared));
 	pg_atomic_init_u32(&dbperf_pool_shared->worker, 0);
+	pg_atomic_init_u32(&dbperf_pool_shared->restart, 0);
 	pg_atomic_init_u32(&dbperf_pool_shared->pooled, 0);
 	pg_atomic_init_u32(&dbperf_pool_shared->most_pooled, 0);
 	pg_atomic_init_u64(&dbperf_pool_shared->connects, 0);
