@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * pool_log.c
- *		What PgBouncer writes to its logs: the last lines, for the view.
+ *		What PgBouncer writes to its logs: the last lines, for the view, and
+ *		what it complains of.
  *
  * PgBouncer writes to its standard error, which is a file that is only
  * appended to: so it can be cut while it is written.
@@ -17,9 +18,25 @@
 #include "pool/pool_run.h"
 
 #define LOG_BYTES_MAX (10 * 1024 * 1024)
+#define LOOK_AT_BYTES 16384 /* the last ones, at each look */
 
-/* The size of each log when it was last read. */
-static off_t read_to[POOL_MAX_PROCESSES];
+/* What is known of the log of a process. */
+typedef struct LogState
+{
+	off_t size;			/* when it was last read */
+	char  refused[512]; /* why it did not take its files the last time, "" = it did */
+} LogState;
+
+static LogState logs[POOL_MAX_PROCESSES];
+
+/* A line without the time and the process id in front of it. */
+static const char *
+without_prefix(const char *line)
+{
+	const char *text = strstr(line, "] ");
+
+	return text != NULL ? text + 2 : line;
+}
 
 /*
  * Read the last bytes of the file, whole lines only.
@@ -39,6 +56,45 @@ read_tail(int fd, off_t size, char *tail, Size tail_size)
 		tail[--len] = '\0';
 }
 
+/* The part of the text that has room in the view, whole lines if possible. */
+static const char *
+last_part(const char *text)
+{
+	Size		len = strlen(text);
+	const char *part;
+	const char *line_end;
+
+	if (len < POOL_LOG_BYTES)
+		return text;
+	part = text + len - (POOL_LOG_BYTES - 1);
+	line_end = strchr(part, '\n');
+	return line_end != NULL ? line_end + 1 : part;
+}
+
+/*
+ * Find out from the lines, which this takes apart, whether it took its files
+ * when it was last told to.
+ */
+static void
+look_for_refusal(LogState *log, char *lines)
+{
+	char  error[sizeof(log->refused)] = "";
+	char *save = NULL;
+
+	for (char *line = strtok_r(lines, "\n", &save); line != NULL;
+		 line = strtok_r(NULL, "\n", &save))
+	{
+		if (strstr(line, "re-reading config") != NULL || strstr(line, "RELOAD command") != NULL ||
+			strstr(line, "process up:") != NULL)
+			log->refused[0] = error[0] = '\0';
+		else if (strstr(line, " ERROR ") != NULL)
+			strlcpy(error, without_prefix(line), sizeof(error));
+		else if (strstr(line, "config file loading failed") != NULL)
+			strlcpy(log->refused, error[0] != '\0' ? error : without_prefix(line),
+					sizeof(log->refused));
+	}
+}
+
 /*
  * Take over the last lines of a process's log into shared memory if there are
  * new ones, and cut a log that has become too long.
@@ -46,25 +102,36 @@ read_tail(int fd, off_t size, char *tail, Size tail_size)
 void
 dbperf_pool_read_log(int process)
 {
-	char		tail[POOL_LOG_BYTES];
+	static char tail[LOOK_AT_BYTES];
+	LogState   *log = &logs[process];
 	struct stat found;
 	int			fd = open(dbperf_pool_log_path(process), O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
 		return;
-	if (fstat(fd, &found) == 0 && found.st_size != read_to[process])
+	if (fstat(fd, &found) == 0 && found.st_size != log->size)
 	{
 		read_tail(fd, found.st_size, tail, sizeof(tail));
 		if (found.st_size > LOG_BYTES_MAX && ftruncate(fd, 0) == 0)
 			found.st_size = 0;
-		read_to[process] = found.st_size;
+		log->size = found.st_size;
 		LWLockAcquire(POOL_STATUS_LOCK, LW_EXCLUSIVE);
 		/* after a cut the last lines of the time before stay, until there are new ones */
 		if (tail[0] != '\0')
-			strlcpy(dbperf_pool_shared->process[process].log, tail, POOL_LOG_BYTES);
+			strlcpy(dbperf_pool_shared->process[process].log, last_part(tail), POOL_LOG_BYTES);
 		LWLockRelease(POOL_STATUS_LOCK);
+		look_for_refusal(log, tail);
 	}
 	(void) close(fd);
+}
+
+/*
+ * Why the process did not take its changed files, "" if it did.
+ */
+const char *
+dbperf_pool_refusal(int process)
+{
+	return logs[process].refused;
 }
 
 /* Whether a line of the log says that something is wrong. */
@@ -72,34 +139,36 @@ static bool
 is_complaint(const char *line)
 {
 	return strstr(line, " ERROR ") != NULL || strstr(line, " FATAL ") != NULL ||
-		   strstr(line, " WARNING ") != NULL || strstr(line, "error while loading") != NULL;
+		   strstr(line, " WARNING ") != NULL;
 }
 
 /*
- * The last line in which the process's log says that something is wrong,
- * without the time and process id in front of it, or the last line at all.
- * Returns false if there is none.
+ * What the process complained of last, in its log: two lines, since the last
+ * one often says no more than that it gives up; or the last line whatever it
+ * is.  "" if the log is empty.
  */
-bool
-dbperf_pool_last_complaint(int process, char *line, Size size)
+void
+dbperf_pool_last_complaint(int process, char *text, Size size)
 {
-	char  log[POOL_LOG_BYTES];
-	char *save = NULL;
-	bool  found = false;
+	char		log[POOL_LOG_BYTES];
+	const char *one_before = NULL;
+	const char *last = NULL;
+	char	   *save = NULL;
 
 	LWLockAcquire(POOL_STATUS_LOCK, LW_SHARED);
 	strlcpy(log, dbperf_pool_shared->process[process].log, sizeof(log));
 	LWLockRelease(POOL_STATUS_LOCK);
 
-	line[0] = '\0';
-	for (char *one = strtok_r(log, "\n", &save); one != NULL; one = strtok_r(NULL, "\n", &save))
+	for (char *line = strtok_r(log, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
 	{
-		char *text = strchr(one, ']');
-
-		if (found && !is_complaint(one))
-			continue;
-		found = is_complaint(one);
-		strlcpy(line, text != NULL ? text + 1 + strspn(text + 1, " ") : one, size);
+		if (is_complaint(line))
+		{
+			one_before = last != NULL && is_complaint(last) ? last : NULL;
+			last = line;
+		}
+		else if (last == NULL || !is_complaint(last))
+			last = line;
 	}
-	return line[0] != '\0';
+	snprintf(text, size, "%s%s%s", one_before != NULL ? without_prefix(one_before) : "",
+			 one_before != NULL ? "; " : "", last != NULL ? without_prefix(last) : "");
 }

@@ -169,14 +169,13 @@ ended_by_itself(int process, pid_t pid, const char *words, bool early)
 		mine->failures = 0;
 	mine->restarts = true;
 	dbperf_pool_read_log(process);
-	if (!dbperf_pool_last_complaint(process, line, sizeof(line)))
-		strlcpy(line, "its log is empty", sizeof(line));
+	dbperf_pool_last_complaint(process, line, sizeof(line));
 	ereport(LOG, (errmsg("PgBouncer (PID %d) of the connection pool %s", (int) pid, words),
-				  errdetail("The last that it said is: %s", line)));
+				  errdetail("The last lines of its log that matter: %s", line)));
 	/* a process that did not listen in time has a problem already */
 	if (early && mine->problem[0] == '\0')
 		snprintf(mine->problem, sizeof(mine->problem),
-				 "process %d %s before it listened; correct what its log says: %s", process + 1,
+				 "process %d %s before it listened; correct what its log says: \"%s\"", process + 1,
 				 words, line);
 	schedule(process, early);
 }
@@ -352,10 +351,9 @@ did_not_listen(int process, int port)
 	Process *mine = &processes[process];
 	char	 line[512];
 
-	if (!dbperf_pool_last_complaint(process, line, sizeof(line)))
-		strlcpy(line, "nothing", sizeof(line));
+	dbperf_pool_last_complaint(process, line, sizeof(line));
 	snprintf(mine->problem, sizeof(mine->problem),
-			 "process %d did not listen on port %d within %d seconds; its log says: %s",
+			 "process %d did not listen on port %d within %d seconds; its log says: \"%s\"",
 			 process + 1, port, LISTEN_WITHIN / 1000, line);
 	/* so its end is one that nobody asked for, and early */
 	(void) kill(mine->child.pid, SIGKILL);
@@ -447,6 +445,10 @@ dbperf_pool_process_watch(int process, const PoolRun *run)
 		case POOL_RUNNING:
 			if (TimestampDifferenceExceeds(mine->verified, now, VERIFY_EVERY))
 				verify(process, run);
+			if (dbperf_pool_refusal(process)[0] != '\0')
+				dbperf_pool_problem("PgBouncer has not taken the changed configuration and goes on "
+									"with the old one; correct what its log says: \"%s\"",
+									dbperf_pool_refusal(process));
 			break;
 		case POOL_STOPPING:
 			if (late)

@@ -62,8 +62,9 @@ dbperf_pool_probe_port(const char *listen, int port, int *addresses, StringInfo 
 extern PoolListeners dbperf_pool_listeners(pid_t pid, int port);
 
 /* ---- pool_log.c ---- */
-extern void dbperf_pool_read_log(int process);
-extern bool dbperf_pool_last_complaint(int process, char *line, Size size);
+extern void		   dbperf_pool_read_log(int process);
+extern const char *dbperf_pool_refusal(int process);
+extern void		   dbperf_pool_last_complaint(int process, char *text, Size size);
 
 /* ---- pool_process.c ---- */
 

@@ -534,7 +534,7 @@ static long
 time_to_sleep(void)
 {
 	if (!active && (smart || !dbperf_pool))
-		return dbperf_pool ? -1 : (leaving ? SHORT_ROUND : -1);
+		return -1;
 	if (!active)
 		return Min(ROUND,
 				   Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_launch), 1));

@@ -353,7 +353,8 @@ sub pgbouncers
 		close $file;
 		push @found, $path =~ /(\d+)/ if index($line, $directory) >= 0;
 	}
-	return sort { $a <=> $b } @found;
+	@found = sort { $a <=> $b } @found;
+	return @found;
 }
 
 =pod
