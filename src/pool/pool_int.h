@@ -7,7 +7,7 @@
  *
  *	pool_worker.c	the one worker that owns the PgBouncers: starts, watches,
  *					reloads and stops them (pool_process.c, pool_fork.c, pool_port.c,
- *					pool_program.c, pool_log.c; pool_run.h)
+ *					pool_program.c, pool_log.c, pool_restart.c, pool_report.c; pool_run.h)
  *	pool_config.c	what they are configured with: pgbouncer.ini, the auth file
  *					(pool_auth.c), the host based rules (pool_hba.c), written by
  *					pool_files.c; limits come from tables (pool_limits.c)

@@ -106,6 +106,14 @@ try_bind(const struct addrinfo *address)
 	return error;
 }
 
+/* Each problem is a line. */
+static void
+next_line(StringInfo problem)
+{
+	if (problem->len > 0)
+		appendStringInfoChar(problem, '\n');
+}
+
 /*
  * Try all addresses of one host.  *usable is increased by those that are free.
  */
@@ -127,9 +135,10 @@ probe_host(const char *host, int port, int *usable, StringInfo problem)
 	error = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, service, &hints, &found);
 	if (error != 0)
 	{
+		next_line(problem);
 		appendStringInfo(problem,
 						 "dbperf.pool_listen_addresses has a name that cannot be found: \"%s\": "
-						 "%s\n",
+						 "%s",
 						 host, gai_strerror(error));
 		return;
 	}
@@ -144,16 +153,20 @@ probe_host(const char *host, int port, int *usable, StringInfo problem)
 	freeaddrinfo(found);
 
 	if (last_error == EADDRINUSE)
+	{
+		next_line(problem);
 		appendStringInfo(problem,
 						 "port %d of \"%s\" is in use by another program, perhaps a PgBouncer "
 						 "that is started as a service by its package: stop that program, or set "
-						 "another dbperf.pool_port\n",
+						 "another dbperf.pool_port",
 						 port, host);
+	}
 	else if (*usable == before)
 	{
+		next_line(problem);
 		/* it is usual that a name has an address of a protocol that is not there */
 		errno = last_error;
-		appendStringInfo(problem, "the pool cannot listen on port %d of \"%s\": %m\n", port, host);
+		appendStringInfo(problem, "the pool cannot listen on port %d of \"%s\": %m", port, host);
 	}
 }
 

@@ -84,8 +84,9 @@ typedef struct PoolRun
 	PoolLaunch launch; /* points to the two below */
 	char	   listen[256];
 	char	   program[MAXPGPATH];
-	int		   program_version; /* launch.version is the oldest that runs */
-	int		   addresses;		/* that can be listened on */
+	char	   program_setting[MAXPGPATH]; /* dbperf.pool_program at that time */
+	int		   program_version;			   /* launch.version is the oldest that runs */
+	int		   addresses;				   /* that can be listened on */
 } PoolRun;
 
 extern void		 dbperf_pool_process_start(int process, const PoolRun *run);
@@ -101,10 +102,18 @@ extern void		 dbperf_pool_reload_processes(void);
 extern void		 dbperf_pool_forget_processes(void);
 extern void		 dbperf_pool_end_all(void);
 
-/* ---- pool_worker.c ---- */
+/* ---- pool_restart.c ---- */
+extern void dbperf_pool_take_restart(PoolRun *run);
+extern bool dbperf_pool_roll(const PoolRun *run);
+extern void dbperf_pool_end_restart(void);
+
+/* ---- pool_report.c ---- */
 
 /* Adds a line to what is worth knowing, kept until the next round. */
 extern void dbperf_pool_note(const char *format, ...) pg_attribute_printf(1, 2);
+
+extern void dbperf_pool_report_begin(void);
+extern void dbperf_pool_report_end(void);
 
 DBPERF_PRIVATE_END
 

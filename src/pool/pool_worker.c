@@ -30,31 +30,16 @@
 #define SHORT_ROUND 100	 /* ms while something starts or stops */
 #define LAUNCH_AGAIN 250 /* ms after a launch that failed, twice that after another */
 #define LAUNCH_AGAIN_MAX 10000
-#define LOG_PROBLEM_AFTER 2000 /* ms that it has to last */
+
+#define FILES_PROBLEM "the pool's files could not be written: %s"
 
 PGDLLEXPORT void dbperf_pool_worker_main(Datum arg);
 
-/* Something that is told in lines, each once. */
-typedef struct Lines
-{
-	char text[2048];
-} Lines;
-
-/* Replacing all processes, one after another. */
-typedef struct Rolling
-{
-	bool	 on;
-	bool	 told;	  /* the process has been told to end */
-	int		 process; /* whose turn it is */
-	PoolStop how;
-} Rolling;
-
 static PoolRun	run;
-static bool		active = false;			 /* run is valid, and processes may be there */
-static bool		leaving = false;		 /* all processes are to end */
-static bool		smart = false;			 /* the server waits for its clients to leave */
-static PoolMode default_mode;			 /* what POOL_MODE_DEFAULT means to this run */
-static char	   *launched_program = NULL; /* the setting at that time */
+static bool		active = false;	 /* run is valid, and processes may be there */
+static bool		leaving = false; /* all processes are to end */
+static bool		smart = false;	 /* the server waits for its clients to leave */
+static PoolMode default_mode;	 /* what POOL_MODE_DEFAULT means to this run */
 
 static TimestampTz settings_of;			 /* when the configuration was last read */
 static TimestampTz next_launch = 0;		 /* after one that failed */
@@ -63,82 +48,9 @@ static char		   launch_problem[2048]; /* why it failed */
 static bool		   files_due = false;	 /* they may have to be written */
 static bool		   files_written;		 /* the last time that went well */
 static TimestampTz next_poll = 0;
-static Rolling	   rolling;
-
-static Lines	   problems, notes;
-static TimestampTz problem_since = 0;
-static bool		   problem_logged = false;
+static bool		   rolling = false; /* the processes are being replaced */
 
 static DbperfWorkerPart files_part, poll_part;
-
-/* ---- what an administrator should know ---- */
-
-static void
-add_line(Lines *lines, const char *format, va_list args)
-{
-	char line[1024];
-	Size len = strlen(lines->text);
-
-	vsnprintf(line, sizeof(line), format, args);
-	if (strstr(lines->text, line) != NULL)
-		return;
-	snprintf(lines->text + len, sizeof(lines->text) - len, "%s%s", len > 0 ? "\n" : "", line);
-}
-
-/*
- * Adds a line to what an administrator should do, kept until the next round.
- */
-void
-dbperf_pool_problem(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	add_line(&problems, format, args);
-	va_end(args);
-}
-
-/*
- * Adds a line to what is worth knowing, kept until the next round.
- */
-void
-dbperf_pool_note(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	add_line(&notes, format, args);
-	va_end(args);
-}
-
-/*
- * Put the problems and notes of this round where the view finds them, and one
- * that lasts into the server log.
- */
-static void
-publish(void)
-{
-	bool changed;
-
-	LWLockAcquire(POOL_STATUS_LOCK, LW_EXCLUSIVE);
-	changed = strcmp(dbperf_pool_shared->problem, problems.text) != 0;
-	strlcpy(dbperf_pool_shared->problem, problems.text, sizeof(dbperf_pool_shared->problem));
-	strlcpy(dbperf_pool_shared->note, notes.text, sizeof(dbperf_pool_shared->note));
-	LWLockRelease(POOL_STATUS_LOCK);
-
-	if (changed)
-	{
-		problem_since = GetCurrentTimestamp();
-		problem_logged = false;
-	}
-	if (problems.text[0] != '\0' && !problem_logged &&
-		TimestampDifferenceExceeds(problem_since, GetCurrentTimestamp(), LOG_PROBLEM_AFTER))
-	{
-		ereport(LOG, (errmsg("the connection pool does not run as it was told"),
-					  errdetail_internal("%s", problems.text)));
-		problem_logged = true;
-	}
-}
 
 /* ---- the launch ---- */
 
@@ -177,7 +89,7 @@ keep_files(void)
 	files_written = false;
 	(void) dbperf_worker_part(&files_part, files_step, NULL);
 	if (!files_written)
-		dbperf_pool_problem("the pool's files could not be written: %s", files_part.error);
+		dbperf_pool_problem(FILES_PROBLEM, files_part.error);
 	return files_written;
 }
 
@@ -200,6 +112,7 @@ prepare(StringInfo problem)
 		return false;
 	}
 	strlcpy(run.listen, listen.data, sizeof(run.listen));
+	strlcpy(run.program_setting, dbperf_pool_program, sizeof(run.program_setting));
 	run.launch.listen = run.listen;
 	run.launch.version = run.program_version;
 	run.launch.processes = dbperf_pool_processes;
@@ -275,14 +188,12 @@ launch(void)
 	{
 		active = false;
 		show_launch();
-		launch_failed(problems.text);
+		launch_failed(psprintf(FILES_PROBLEM, files_part.error));
 		return;
 	}
-	free(launched_program);
-	launched_program = strdup(dbperf_pool_program);
 	launch_wait = 0;
 	next_launch = next_poll = 0;
-	memset(&rolling, 0, sizeof(rolling));
+	dbperf_pool_end_restart();
 	dbperf_pool_forget_processes();
 	for (int i = 0; i < run.launch.processes; i++)
 		dbperf_pool_process_start(i, &run);
@@ -322,7 +233,7 @@ compare_settings(void)
 		dbperf_pool_processes != run.launch.processes)
 		dbperf_pool_problem("the pool runs with other addresses, another port or another number of "
 							"processes than set: switch dbperf.pool off and on");
-	if (launched_program == NULL || strcmp(launched_program, dbperf_pool_program) != 0)
+	if (strcmp(run.program_setting, dbperf_pool_program) != 0)
 		dbperf_pool_problem("the pool runs another program than dbperf.pool_program names: call "
 							"pool_restart(), or switch dbperf.pool off and on");
 	if (dbperf_pool_mode == POOL_MODE_DEFAULT && default_mode == POOL_MODE_SESSION)
@@ -375,75 +286,6 @@ start_again(int process)
 		dbperf_pool_process_failed(process, "");
 }
 
-/*
- * Take a request of pool_restart(): with the program as it is now.
- */
-static void
-take_restart(void)
-{
-	uint32		   request = pg_atomic_exchange_u32(&dbperf_pool_shared->restart, 0);
-	PoolStop	   how = (PoolStop) request;
-	StringInfoData problem;
-	char		   program[MAXPGPATH];
-	int			   version;
-
-	if (request == POOL_STOP_NOT)
-		return;
-	if (rolling.on)
-	{
-		/* it is under way: only the haste can change */
-		rolling.how = Max(rolling.how, how);
-		if (rolling.told && dbperf_pool_process_state(rolling.process) == POOL_STOPPING)
-			dbperf_pool_process_stop(rolling.process, rolling.how, true);
-		return;
-	}
-	initStringInfo(&problem);
-	if (!dbperf_pool_find_program(dbperf_pool_program, program, &version, &problem))
-	{
-		ereport(LOG, (errmsg("the connection pool is not restarted"),
-					  errdetail_internal("%s", problem.data)));
-		return;
-	}
-	strlcpy(run.program, program, sizeof(run.program));
-	run.program_version = version;
-	free(launched_program);
-	launched_program = strdup(dbperf_pool_program);
-	show_launch();
-	memset(&rolling, 0, sizeof(rolling));
-	rolling.on = true;
-	rolling.how = how;
-}
-
-/*
- * Go on with a restart: the next process is told to end when the one before it
- * runs again.
- */
-static void
-roll(void)
-{
-	PoolState state;
-
-	if (!rolling.on)
-		return;
-	state = dbperf_pool_process_state(rolling.process);
-	if (!rolling.told)
-	{
-		if (state == POOL_RUNNING || state == POOL_STARTING)
-			dbperf_pool_process_stop(rolling.process, rolling.how, true);
-		else
-			dbperf_pool_process_retry(rolling.process);
-		rolling.told = true;
-	}
-	else if (state == POOL_RUNNING)
-	{
-		rolling.told = false;
-		rolling.process++;
-		rolling.on = rolling.process < run.launch.processes;
-	}
-	else if (state == POOL_FAILED)
-		rolling.on = false; /* the others are left as they are */
-}
-
 /* Ask the processes how they are. */
 static long
 poll_step(void *arg)
@@ -459,10 +301,10 @@ poll_step(void *arg)
 static void
 look_after(void)
 {
-	take_restart();
+	dbperf_pool_take_restart(&run);
 	for (int i = 0; i < run.launch.processes; i++)
 		dbperf_pool_process_watch(i, &run);
-	roll();
+	rolling = dbperf_pool_roll(&run);
 	for (int i = 0; i < run.launch.processes; i++)
 	{
 		if (dbperf_pool_process_due(i))
@@ -543,7 +385,7 @@ time_to_sleep(void)
 		PoolState state = dbperf_pool_process_state(i);
 
 		if (state == POOL_STARTING || (state == POOL_STOPPING && !smart) ||
-			(state == POOL_WAITING && rolling.on))
+			(state == POOL_WAITING && rolling))
 			return SHORT_ROUND;
 	}
 	return ROUND;
@@ -556,7 +398,7 @@ static long
 pool_step(void *arg)
 {
 	(void) arg;
-	problems.text[0] = notes.text[0] = '\0';
+	dbperf_pool_report_begin();
 	look_at_settings();
 	if ((active || dbperf_pool) && !smart)
 		smart = server_is_stopping();
@@ -569,7 +411,7 @@ pool_step(void *arg)
 		look_after();
 	else if (dbperf_pool && !smart)
 		launch();
-	publish();
+	dbperf_pool_report_end();
 	return time_to_sleep();
 }
 
