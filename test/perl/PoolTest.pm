@@ -295,8 +295,9 @@ sub pool_sql
 
 A client that stays connected: an object with query(SQL), which returns the
 output, or "ERROR: ..." (the connection stays), send(SQL), which does not wait,
-wait(), which returns what has been sent last says, is_alive() and quit().
-Ends the test if it cannot connect.
+wait(), which returns what has been sent last says, cancel(), which cancels that
+and returns the error (the client has ended then), is_alive() and quit().  Ends
+the test if it cannot connect.
 
 =cut
 
@@ -463,6 +464,15 @@ sub query
 
 	$self->send($sql);
 	return $self->wait;
+}
+
+sub cancel
+{
+	my ($self) = @_;
+
+	$self->{run}->signal('INT');
+	eval { $self->{run}->finish };
+	return $self->{err};
 }
 
 sub is_alive

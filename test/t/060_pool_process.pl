@@ -303,6 +303,19 @@ foreach my $mode ('fast', 'immediate', 'smart', 'kill')
 	is(pool_sql('app', 'SELECT 1'), '1', 'and serves');
 }
 
+# one that hangs does not keep the server from ending
+($pid) = pgbouncers();
+kill 'STOP', $pid;
+is(sql('SELECT 1'), '1', 'a PgBouncer that hangs');
+sleep 2;
+is(state(), 'running', 'its state can be read');
+my $begin = time;
+$node->stop('fast');
+cmp_ok(time - $begin, '<', 5, 'the server ends nevertheless');
+nothing_left($node, 'and nothing is left');
+$node->start;
+pool_is_up();
+
 # a smart shutdown lets transactions end
 $busy = pool_client('app');
 $busy->send('SELECT pg_sleep(3) IS NOT NULL');
@@ -349,6 +362,21 @@ ok($client_of{2}->is_alive, 'one is killed: the clients of the other do not noti
 ok(pool_is_up(2), 'both run again');
 cmp_ok(scalar(pgbouncers()), '<=', 2, 'no more than two');
 $_->quit foreach values %client_of;
+
+# a cancel request comes to either of them
+SKIP:
+{
+	skip 'this version has no peering', 2 if $version < 11900;
+
+	my @clients = map { pool_client('app') } 1 .. 8;
+	my @errors;
+
+	$_->send('SELECT pg_sleep(50)') foreach @clients;
+	ok( poll(q{SELECT count(*) = 8 FROM pg_stat_activity WHERE query LIKE '%pg\_sleep%'
+			AND state = 'active' AND pid <> pg_backend_pid()}), 'eight statements');
+	@errors = map { $_->cancel } @clients;
+	is(scalar(grep { /canceling statement due to user request/ } @errors), 8, 'are cancelled');
+}
 
 # the program is replaced while there is a client; what takes place is told by
 # a mark that the new one leaves
