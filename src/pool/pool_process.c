@@ -507,6 +507,16 @@ dbperf_pool_forget_processes(void)
 	}
 }
 
+/*
+ * The pool could not be launched, and will be tried again at that time.
+ */
+void
+dbperf_pool_show_waiting(TimestampTz next_start)
+{
+	processes[0].next_start = next_start;
+	set_state(0, POOL_WAITING);
+}
+
 /* Wait until all have ended, or the time is over. */
 static void
 wait_for_all(int ms)

@@ -67,6 +67,16 @@ put_time(Row *row, TimestampTz time)
 	put(row, time != 0, TimestampTzGetDatum(time));
 }
 
+/* Without its worker a pool is not there, and nobody else would say why. */
+static const char *
+problem_of(const PoolShared *pool)
+{
+	if (!dbperf_pool || pg_atomic_read_u32(&dbperf_pool_shared->worker) != 0)
+		return pool->problem;
+	return "the pool's worker is not running: if it does not start within seconds, "
+		   "max_worker_processes is too low, or the server log says why";
+}
+
 /* Fill the row of one process. */
 static void
 fill_row(Row *row, const PoolShared *pool, int process)
@@ -89,7 +99,7 @@ fill_row(Row *row, const PoolShared *pool, int process)
 	put_int(row, pool->port);
 	put_text(row, pool->program);
 	put_text(row, on ? dbperf_pool_socket_directory(process) : "");
-	put_text(row, pool->problem);
+	put_text(row, problem_of(pool));
 	put_text(row, pool->note);
 	put_text(row, pool->config_error);
 	put_text(row, one->log);

@@ -148,6 +148,7 @@ launch_failed(const char *problem)
 	strlcpy(launch_problem, problem, sizeof(launch_problem));
 	launch_wait = launch_wait == 0 ? LAUNCH_AGAIN : Min(launch_wait * 2, LAUNCH_AGAIN_MAX);
 	next_launch = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), launch_wait);
+	dbperf_pool_show_waiting(next_launch);
 }
 
 /* Tell the lines of a text one by one. */
@@ -411,6 +412,8 @@ pool_step(void *arg)
 		look_after();
 	else if (dbperf_pool && !smart)
 		launch();
+	else
+		dbperf_pool_forget_processes();
 	dbperf_pool_report_end();
 	return time_to_sleep();
 }

@@ -166,6 +166,7 @@ my $stranger = IO::Socket::INET->new(
 set('dbperf.pool = on');
 problem_like(qr/port ${\pool_port()} of "127.0.0.1" is in use by another program/, 'a port in use');
 is(scalar(pgbouncers()), 0, 'nothing is started then');
+is(state(), 'waiting', 'but will be');
 close $stranger;
 ok(pool_is_up(), 'it is when the port is free');
 
