@@ -8,25 +8,25 @@ SELECT dbperf.pool_restart(true);
 SELECT dbperf.pool_restart(NULL) IS NULL AS nothing;
 
 -- who may see them, and who may do something
-CREATE ROLE pool_plain;
-CREATE ROLE pool_monitor;
-GRANT pg_monitor TO pool_monitor;
-SET ROLE pool_plain;
+CREATE ROLE regress_dbperf_pool_plain;
+CREATE ROLE regress_dbperf_pool_monitor;
+GRANT pg_monitor TO regress_dbperf_pool_monitor;
+SET ROLE regress_dbperf_pool_plain;
 SELECT state FROM dbperf.pool_status;
 SELECT state FROM dbperf.pool_status();
 SELECT dbperf.pool_restart();
-SET ROLE pool_monitor;
+SET ROLE regress_dbperf_pool_monitor;
 SELECT state FROM dbperf.pool_status;
 SELECT state FROM dbperf.pool_status();
 SELECT dbperf.pool_restart();
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION dbperf.pool_restart(bool) TO pool_plain;
-SET ROLE pool_plain;
+GRANT EXECUTE ON FUNCTION dbperf.pool_restart(bool) TO regress_dbperf_pool_plain;
+SET ROLE regress_dbperf_pool_plain;
 SELECT dbperf.pool_restart();
 RESET ROLE;
-REVOKE EXECUTE ON FUNCTION dbperf.pool_restart(bool) FROM pool_plain;
-DROP ROLE pool_plain;
-DROP ROLE pool_monitor;
+REVOKE EXECUTE ON FUNCTION dbperf.pool_restart(bool) FROM regress_dbperf_pool_plain;
+DROP ROLE regress_dbperf_pool_plain;
+DROP ROLE regress_dbperf_pool_monitor;
 
 -- settings
 SELECT name, context, unit, boot_val, min_val, max_val, enumvals

@@ -100,6 +100,7 @@ extern int		 dbperf_pool_oldest_version(int version);
 extern int		 dbperf_pool_alive(void);
 extern void		 dbperf_pool_reload_processes(void);
 extern void		 dbperf_pool_forget_processes(void);
+extern void		 dbperf_pool_show_waiting(TimestampTz next_start);
 extern void		 dbperf_pool_end_all(void);
 
 /* ---- pool_restart.c ---- */

@@ -83,7 +83,7 @@ is(pgbouncer_version(of_pool('version')), $version, 'its version is known');
 is(of_pool('pid'), (pgbouncers())[0], 'and its process id');
 is(of_pool(q{pool_mode, listen_addresses, port}), 'transaction|127.0.0.1|' . pool_port(),
 	'what it was launched with');
-like(of_pool('log'), qr/process up/, 'its log can be read');
+like(of_pool('log'), qr/\[\d+\] (LOG|WARNING) /, 'its log can be read');
 is(sql('SELECT count(*) FROM pg_stat_activity WHERE backend_type = \'dbperf pool\' AND datid IS NULL'),
 	'1', 'its worker is in no database');
 
