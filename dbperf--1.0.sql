@@ -1761,6 +1761,81 @@ COMMENT ON FUNCTION dbperf.pool_restart(bool) IS
 
 -- pool: limits
 
+CREATE TABLE dbperf.pool_databases (
+    database_name text PRIMARY KEY,
+    pool_mode text,
+    pool_size int,
+    min_size int,
+    reserve int,
+    max_server_connections int,
+    max_clients int,
+    description text
+);
+REVOKE ALL ON dbperf.pool_databases FROM PUBLIC;
+GRANT SELECT ON dbperf.pool_databases TO pg_monitor;
+SELECT pg_catalog.pg_extension_config_dump('dbperf.pool_databases', '');
+COMMENT ON TABLE dbperf.pool_databases IS
+'what is different in the connection pool for single databases; numbers are of all its processes together, null = as the settings say; in force on the whole server, kept in dbperf.database only';
+COMMENT ON COLUMN dbperf.pool_databases.pool_mode IS
+'session, transaction or statement; null = dbperf.pool_mode';
+COMMENT ON COLUMN dbperf.pool_databases.pool_size IS
+'server connections of each of its roles; null = dbperf.pool_size';
+COMMENT ON COLUMN dbperf.pool_databases.min_size IS
+'server connections of each of its roles that are kept open; null = dbperf.pool_min_size';
+COMMENT ON COLUMN dbperf.pool_databases.reserve IS
+'more server connections of each of its roles when clients have waited for five seconds; null = dbperf.pool_reserve';
+COMMENT ON COLUMN dbperf.pool_databases.max_server_connections IS
+'server connections of all its roles; null = no limit of its own';
+COMMENT ON COLUMN dbperf.pool_databases.max_clients IS
+'client connections of all its roles; null = no limit of its own; needs PgBouncer 1.24';
+
+CREATE TABLE dbperf.pool_roles (
+    role_name text PRIMARY KEY,
+    pool_mode text,
+    pool_size int,
+    max_server_connections int,
+    max_clients int,
+    description text
+);
+REVOKE ALL ON dbperf.pool_roles FROM PUBLIC;
+GRANT SELECT ON dbperf.pool_roles TO pg_monitor;
+SELECT pg_catalog.pg_extension_config_dump('dbperf.pool_roles', '');
+COMMENT ON TABLE dbperf.pool_roles IS
+'what is different in the connection pool for single roles, counts more than pool_databases; numbers are of all its processes together, null = as pool_databases and the settings say; in force on the whole server, kept in dbperf.database only';
+COMMENT ON COLUMN dbperf.pool_roles.pool_mode IS
+'session, transaction or statement; null = that of the database';
+COMMENT ON COLUMN dbperf.pool_roles.pool_size IS
+'its server connections in each database; null = that of the database; needs PgBouncer 1.23';
+COMMENT ON COLUMN dbperf.pool_roles.max_server_connections IS
+'its server connections in all databases; null = no limit of its own';
+COMMENT ON COLUMN dbperf.pool_roles.max_clients IS
+'its client connections in all databases; null = no limit of its own; needs PgBouncer 1.24';
+
+CREATE FUNCTION dbperf.pool_databases_check()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'dbperf_pool_databases_check'
+LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION dbperf.pool_databases_check() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.pool_databases_check() IS
+'refuses rows of pool_databases that mean nothing, and any outside dbperf.database';
+
+CREATE FUNCTION dbperf.pool_roles_check()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'dbperf_pool_roles_check'
+LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION dbperf.pool_roles_check() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.pool_roles_check() IS
+'refuses rows of pool_roles that mean nothing, and any outside dbperf.database';
+
+CREATE TRIGGER pool_databases_check AFTER INSERT OR UPDATE OR DELETE
+    ON dbperf.pool_databases FOR EACH ROW EXECUTE FUNCTION dbperf.pool_databases_check();
+CREATE TRIGGER pool_databases_truncate AFTER TRUNCATE
+    ON dbperf.pool_databases EXECUTE FUNCTION dbperf.pool_databases_check();
+CREATE TRIGGER pool_roles_check AFTER INSERT OR UPDATE OR DELETE
+    ON dbperf.pool_roles FOR EACH ROW EXECUTE FUNCTION dbperf.pool_roles_check();
+CREATE TRIGGER pool_roles_truncate AFTER TRUNCATE
+    ON dbperf.pool_roles EXECUTE FUNCTION dbperf.pool_roles_check();
+
 -- pool: what its clients and server connections do
 
 -- pool: control and advice

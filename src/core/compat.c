@@ -15,8 +15,10 @@
 #include "commands/explain.h"
 #include "core/compat.h"
 #include "jit/jit.h"
+#include "libpq/hba.h"
 #include "miscadmin.h"
 #include "postmaster/autovacuum.h"
+#include "storage/fd.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc_tables.h"
@@ -525,4 +527,114 @@ dbperf_string_setting(const char *name)
 	if (found == NULL || found->vartype != PGC_STRING)
 		return NULL;
 	return (const char *const *) ((struct config_string *) found)->variable;
+}
+
+/* ---- the rules of pg_hba.conf ---- */
+
+/*
+ * Opens pg_hba.conf and takes it apart, without interpreting it; the memory is
+ * the caller's.  False, with a reason, if it cannot be read.
+ */
+static bool
+tokenize_hba(List **lines, char **error)
+{
+	FILE *file;
+
+#if PG_VERSION_NUM >= 160000
+	/* its memory goes when the file is closed, which whoever resets the context does */
+	file = open_auth_file(HbaFileName, DEBUG2, 0, error);
+	if (file == NULL)
+		return false;
+	tokenize_auth_file(HbaFileName, file, lines, DEBUG2, 0);
+	FreeFile(file);
+#else
+	file = AllocateFile(HbaFileName, "r");
+	if (file == NULL)
+	{
+		*error = psprintf("could not open file \"%s\": %m", HbaFileName);
+		return false;
+	}
+	(void) tokenize_auth_file(HbaFileName, file, lines, DEBUG2);
+	FreeFile(file);
+#endif
+	return true;
+}
+
+/*
+ * The lines of pg_hba.conf as it is now, HbaLine in the current memory context.
+ * NIL, with a reason, if the server would not take the file.
+ */
+List *
+dbperf_parse_hba(char **error)
+{
+	List	 *tokenized = NIL;
+	List	 *lines = NIL;
+	ListCell *cell;
+
+	*error = NULL;
+	if (!tokenize_hba(&tokenized, error))
+		return NIL;
+	foreach (cell, tokenized)
+	{
+		TokenizedAuthLine *line = lfirst(cell);
+		HbaLine			  *parsed = line->err_msg == NULL ? parse_hba_line(line, DEBUG2) : NULL;
+
+		if (parsed == NULL)
+		{
+			*error = psprintf("line %d of file \"%s\": %s", line->line_num, HbaFileName,
+							  line->err_msg != NULL ? line->err_msg : "not understood");
+			return NIL;
+		}
+		lines = lappend(lines, parsed);
+	}
+	if (lines == NIL)
+		*error = psprintf("file \"%s\" contains no entries", HbaFileName);
+	return lines;
+}
+
+/*
+ * Whether a name of a database or role in pg_hba.conf is, or from 16 on matches,
+ * this one.
+ */
+bool
+dbperf_auth_token_is(const AuthToken *token, const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	if (token->regex != NULL)
+	{
+		pg_wchar *wide = palloc((strlen(name) + 1) * sizeof(pg_wchar));
+		int		  len = pg_mb2wchar_with_len(name, wide, strlen(name));
+		bool	  matches = pg_regexec(token->regex, wide, len, 0, NULL, 0, NULL, 0) == REG_OKAY;
+
+		pfree(wide);
+		return matches;
+	}
+#endif
+	return strcmp(token->string, name) == 0;
+}
+
+/*
+ * Whether it is a pattern, so that only a comparison tells what it means.
+ */
+bool
+dbperf_auth_token_is_pattern(const AuthToken *token)
+{
+#if PG_VERSION_NUM >= 160000
+	return token->regex != NULL;
+#else
+	return false;
+#endif
+}
+
+/*
+ * The file that a line of pg_hba.conf is in, from 16 on perhaps an included one.
+ */
+const char *
+dbperf_hba_file(const HbaLine *line)
+{
+#if PG_VERSION_NUM >= 160000
+	return line->sourcefile;
+#else
+	return HbaFileName;
+#endif
 }

@@ -419,4 +419,16 @@ extern const char *const *dbperf_string_setting(const char *name);
 
 /* ---- end of which statements the result cache can keep ---- */
 
+/* ---- the rules of pg_hba.conf (pool/pool_hba.c) ---- */
+
+/* 16 reads included files, and lets names of databases and roles be patterns. */
+struct AuthToken;
+struct HbaLine;
+extern List		  *dbperf_parse_hba(char **error);
+extern bool		   dbperf_auth_token_is(const struct AuthToken *token, const char *name);
+extern bool		   dbperf_auth_token_is_pattern(const struct AuthToken *token);
+extern const char *dbperf_hba_file(const struct HbaLine *line);
+
+/* ---- end of the rules of pg_hba.conf ---- */
+
 #endif /* DBPERF_COMPAT_H */

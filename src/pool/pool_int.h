@@ -195,11 +195,17 @@ extern const char *dbperf_pool_socket_directory(int process); /* of its console,
 /* When the files have to be looked at again because a password expires. */
 extern TimestampTz dbperf_pool_next_expiry(void);
 
-/* Whether roles may have changed since the last dbperf_pool_write_files(). */
+/*
+ * Whether roles or limits may have changed since the last
+ * dbperf_pool_write_files(); once a second, in the worker, outside a transaction.
+ */
 extern bool dbperf_pool_roles_changed(void);
 
 /* ---- pool_limits.c ---- */
 extern void dbperf_pool_limits_init(void);
+
+/* In which mode the pool is for a database and a role; in any process. */
+extern PoolMode dbperf_pool_mode_for(const char *database, const char *role);
 
 /* ---- pool_console.c ---- */
 
