@@ -1835,6 +1835,7 @@ CREATE TRIGGER pool_roles_check AFTER INSERT OR UPDATE OR DELETE
     ON dbperf.pool_roles FOR EACH ROW EXECUTE FUNCTION dbperf.pool_roles_check();
 CREATE TRIGGER pool_roles_truncate AFTER TRUNCATE
     ON dbperf.pool_roles EXECUTE FUNCTION dbperf.pool_roles_check();
+TRUNCATE dbperf.pool_roles; -- a running pool hears that the tables are there
 
 -- pool: what its clients and server connections do
 

@@ -6,8 +6,9 @@
  * They are in tables of dbperf.database, and the pool's worker is in no
  * database.  So it sends a short-lived reader there, which leaves what it found
  * in shared memory: at the pool's start, after a reload of the configuration,
- * when a transaction that has changed the tables has committed, and on a
- * standby, where nobody tells of that, once a minute.
+ * when a transaction that has changed the tables has committed, and once a
+ * minute, for what nobody tells of: changes on a standby's primary, a prepared
+ * transaction, or that the extension was dropped.
  *
  * What cannot be read leaves the limits as they were.
  *
@@ -18,7 +19,6 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -34,7 +34,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#define READ_AGAIN_AFTER 60000 /* ms, on a standby and after a failure */
+#define READ_AGAIN_AFTER 60000 /* ms */
 #define FIRST_TIME_LIMIT 3000  /* ms that the pool's start waits for its limits */
 
 /*
@@ -383,13 +383,9 @@ reader_runs(void)
 static bool
 reading_due(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (started_at == 0 || reload_seen != PgReloadTime ||
-		changes_seen != pg_atomic_read_u32(&shared->changes))
-		return true;
-	return (RecoveryInProgress() || failure[0] != '\0') &&
-		   TimestampDifferenceExceeds(started_at, now, READ_AGAIN_AFTER);
+	return started_at == 0 || reload_seen != PgReloadTime ||
+		   changes_seen != pg_atomic_read_u32(&shared->changes) ||
+		   TimestampDifferenceExceeds(started_at, GetCurrentTimestamp(), READ_AGAIN_AFTER);
 }
 
 /*
