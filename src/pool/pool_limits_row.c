@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "pool/pool_config.h"
 #include "postmaster/postmaster.h"
 #include "utils/builtins.h"
@@ -32,15 +33,16 @@ refuse(PoolRowProblem *problem, int sqlstate, const char *hint, char *message)
 	return false;
 }
 
-/* The value of a column; an error if there is none of that name. */
+/* The value of a column; an error if there is none of that name and type. */
 static Datum
-column(HeapTuple row, TupleDesc desc, const char *name, bool *isnull)
+column(HeapTuple row, TupleDesc desc, const char *name, Oid type, bool *isnull)
 {
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
+		if (!attribute->attisdropped && attribute->atttypid == type &&
+			strcmp(NameStr(attribute->attname), name) == 0)
 			return heap_getattr(row, i + 1, desc, isnull);
 	}
 	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -53,7 +55,7 @@ static char *
 text_column(HeapTuple row, TupleDesc desc, const char *name)
 {
 	bool  isnull;
-	Datum value = column(row, desc, name, &isnull);
+	Datum value = column(row, desc, name, TEXTOID, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
 }
@@ -64,7 +66,7 @@ parse_number(HeapTuple row, TupleDesc desc, const char *name, int least, int mos
 			 PoolRowProblem *problem)
 {
 	bool  isnull;
-	Datum value = column(row, desc, name, &isnull);
+	Datum value = column(row, desc, name, INT4OID, &isnull);
 
 	*number = isnull ? -1 : DatumGetInt32(value);
 	if (isnull || (*number >= least && *number <= most))

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "catalog/namespace.h"
 #include "commands/dbcommands.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -49,6 +50,17 @@ refuse_elsewhere(void)
 			 errhint("Connect to database \"%s\".", dbperf_database)));
 }
 
+/*
+ * Whether the trigger is on the table that it was made for: one of another table
+ * would hand over rows of who knows what columns.
+ */
+static bool
+on_own_table(Relation table, bool of_role)
+{
+	return RelationGetNamespace(table) == get_namespace_oid("dbperf", true) &&
+		   strcmp(RelationGetRelationName(table), of_role ? "pool_roles" : "pool_databases") == 0;
+}
+
 /* Refuses more rows than there is room for in shared memory. */
 static void
 check_count(Relation table)
@@ -79,6 +91,11 @@ check(FunctionCallInfo fcinfo, bool of_role)
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("the function must be called by an AFTER trigger")));
+	if (!on_own_table(trigger->tg_relation, of_role))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("the function must be called by a trigger of table \"dbperf.%s\"",
+							   of_role ? "pool_roles" : "pool_databases")));
+
 	if (here())
 		dbperf_pool_limits_touched();
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
