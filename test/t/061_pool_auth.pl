@@ -179,6 +179,25 @@ sql(q{CREATE ROLE another LOGIN PASSWORD 'x'});
 soon(0, 'the next change comes through', 'another', password => 'x');
 is((stat "$files/users.txt")[2] & 07777, 0600, 'and closes a file that was open');
 
+# ---- on a standby ----
+
+my $own = PostgreSQL::Test::Cluster::get_free_port();
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "dbperf.pool_port = $own");
+$standby->start;
+my $main_port = pool_port();
+use_pool($standby, $own);
+ok(pool_is_up(2), 'a standby has a pool of its own');
+is(login('another', password => 'x'), 0, 'with the same roles');
+is(pool_sql('another', 'SELECT pg_is_in_recovery()', password => 'x'), 't', 'to itself');
+sql(q{ALTER ROLE another PASSWORD 'y'});
+soon(0, 'which change with those of the primary', 'another', password => 'y');
+sql(q{DROP ROLE another});
+soon(2, 'and go with them', 'another', password => 'y');
+$standby->stop;
+use_pool($node, $main_port);
+
 # ---- the end of all ----
 
 is(scalar(grep { $_->is_alive } @others), scalar(@others), 'the same clients are still there');
