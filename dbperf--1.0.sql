@@ -1839,6 +1839,257 @@ TRUNCATE dbperf.pool_roles; -- a running pool hears that the tables are there
 
 -- pool: what its clients and server connections do
 
+CREATE FUNCTION dbperf.pool_stats(
+    OUT database_name name,
+    OUT user_name name,
+    OUT clients_active bigint,
+    OUT clients_waiting bigint,
+    OUT servers_active bigint,
+    OUT servers_idle bigint,
+    OUT servers_used bigint,
+    OUT servers_other bigint,
+    OUT max_wait_ms float8,
+    OUT longest_wait_ms float8,
+    OUT transactions bigint,
+    OUT rollbacks bigint,
+    OUT queries bigint,
+    OUT bytes_received bigint,
+    OUT bytes_sent bigint,
+    OUT wait_ms float8,
+    OUT query_ms float8,
+    OUT xact_ms float8,
+    OUT server_connects bigint,
+    OUT paused bool,
+    OUT as_of timestamptz
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_pool_stats'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.pool_stats() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.pool_stats() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.pool_stats() IS
+'see the view pool_stats';
+
+CREATE VIEW dbperf.pool_stats AS
+    SELECT * FROM dbperf.pool_stats();
+REVOKE ALL ON dbperf.pool_stats FROM PUBLIC;
+GRANT SELECT ON dbperf.pool_stats TO pg_monitor;
+COMMENT ON VIEW dbperf.pool_stats IS
+'what the connection pool does, a row for each database (user_name is null) and one for each of its roles; counters run since the start of the server, across restarts of PgBouncer; clients, servers and waits are those of as_of, at most a second ago unless a process does not answer';
+COMMENT ON COLUMN dbperf.pool_stats.database_name IS
+'null: databases and roles that had to make room for others, of which 64 and 256 are kept';
+COMMENT ON COLUMN dbperf.pool_stats.user_name IS
+'null: all roles of the database together, and what PgBouncer counts only so';
+COMMENT ON COLUMN dbperf.pool_stats.clients_active IS
+'clients that have a server connection, or need none at the moment';
+COMMENT ON COLUMN dbperf.pool_stats.clients_waiting IS
+'clients that wait for a server connection';
+COMMENT ON COLUMN dbperf.pool_stats.servers_active IS
+'server connections that a client has';
+COMMENT ON COLUMN dbperf.pool_stats.servers_idle IS
+'server connections that can be used at once';
+COMMENT ON COLUMN dbperf.pool_stats.servers_used IS
+'server connections that were idle for some time and are checked before the next use';
+COMMENT ON COLUMN dbperf.pool_stats.servers_other IS
+'server connections that are logging in, being checked, or being cancelled';
+COMMENT ON COLUMN dbperf.pool_stats.max_wait_ms IS
+'how long the client has waited that waits longest now';
+COMMENT ON COLUMN dbperf.pool_stats.longest_wait_ms IS
+'the highest max_wait_ms that was seen, looking once a second';
+COMMENT ON COLUMN dbperf.pool_stats.transactions IS
+'of a database: as PgBouncer counts them, from its clients; of a role: as its server processes count them, which is the same but for the last second';
+COMMENT ON COLUMN dbperf.pool_stats.rollbacks IS
+'transactions that did not commit, counted by the server processes';
+COMMENT ON COLUMN dbperf.pool_stats.bytes_received IS
+'bytes that clients sent';
+COMMENT ON COLUMN dbperf.pool_stats.bytes_sent IS
+'bytes that clients were sent';
+COMMENT ON COLUMN dbperf.pool_stats.wait_ms IS
+'time that clients waited for a server connection, all together';
+COMMENT ON COLUMN dbperf.pool_stats.query_ms IS
+'time that server connections worked on queries of clients';
+COMMENT ON COLUMN dbperf.pool_stats.xact_ms IS
+'time that server connections were in transactions of clients';
+COMMENT ON COLUMN dbperf.pool_stats.server_connects IS
+'connections that the pool opened to this server';
+COMMENT ON COLUMN dbperf.pool_stats.paused IS
+'whether pool_pause() holds the database in one of the processes at least';
+
+CREATE FUNCTION dbperf.pool_efficiency(
+    OUT database_name name,
+    OUT period text,
+    OUT transactions bigint,
+    OUT server_connects bigint,
+    OUT samples bigint,
+    OUT wait_ms float8,
+    OUT xact_ms float8,
+    OUT reuse float8,
+    OUT wait_share float8,
+    OUT utilisation float8,
+    OUT saturation float8,
+    OUT multiplexing float8,
+    OUT wait_p50_ms float8,
+    OUT wait_p95_ms float8,
+    OUT wait_p99_ms float8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_pool_efficiency'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.pool_efficiency() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.pool_efficiency() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.pool_efficiency() IS
+'see the view pool_efficiency';
+
+CREATE VIEW dbperf.pool_efficiency AS
+    SELECT * FROM dbperf.pool_efficiency();
+REVOKE ALL ON dbperf.pool_efficiency FROM PUBLIC;
+GRANT SELECT ON dbperf.pool_efficiency TO pg_monitor;
+COMMENT ON VIEW dbperf.pool_efficiency IS
+'how well the connection pool does its work, for each database and for all (database_name is null), since the start of the server (lifetime) and in the last 5 minutes; ratios are from 0 to 1, multiplexing apart, and null if there was nothing to measure';
+COMMENT ON COLUMN dbperf.pool_efficiency.samples IS
+'times, about one a second, that the database was looked at while it had clients or server connections';
+COMMENT ON COLUMN dbperf.pool_efficiency.reuse IS
+'share of transactions that needed no new server connection: 1 - server_connects / transactions';
+COMMENT ON COLUMN dbperf.pool_efficiency.wait_share IS
+'share of the time of transactions, waiting included, that clients waited for a server connection: wait_ms / (wait_ms + xact_ms)';
+COMMENT ON COLUMN dbperf.pool_efficiency.utilisation IS
+'share of server connections that a client had, mean of all samples';
+COMMENT ON COLUMN dbperf.pool_efficiency.saturation IS
+'share of samples in which a client waited for a server connection';
+COMMENT ON COLUMN dbperf.pool_efficiency.multiplexing IS
+'clients for each server connection, mean of all samples';
+COMMENT ON COLUMN dbperf.pool_efficiency.wait_p50_ms IS
+'half of the transactions ended in a second in which the mean wait for a server connection was at most this: from samples of one second, in steps of a factor of 1.4';
+COMMENT ON COLUMN dbperf.pool_efficiency.wait_p95_ms IS
+'the same for 95 of 100 transactions';
+COMMENT ON COLUMN dbperf.pool_efficiency.wait_p99_ms IS
+'the same for 99 of 100 transactions';
+
+CREATE FUNCTION dbperf.pool_clients(
+    OUT id text,
+    OUT process int,
+    OUT database_name name,
+    OUT user_name name,
+    OUT state text,
+    OUT client_addr inet,
+    OUT client_port int,
+    OUT client_pid int,
+    OUT connected_at timestamptz,
+    OUT last_request_at timestamptz,
+    OUT application_name text,
+    OUT wait_ms float8,
+    OUT server_pid int,
+    OUT tls text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_pool_clients'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.pool_clients() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.pool_clients() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.pool_clients() IS
+'see the view pool_clients';
+
+CREATE VIEW dbperf.pool_clients AS
+    SELECT * FROM dbperf.pool_clients();
+REVOKE ALL ON dbperf.pool_clients FROM PUBLIC;
+GRANT SELECT ON dbperf.pool_clients TO pg_monitor;
+COMMENT ON VIEW dbperf.pool_clients IS
+'who is connected to the pool, asked from its processes now; those of a process that does not answer within 2 s are missing, with a warning';
+COMMENT ON COLUMN dbperf.pool_clients.id IS
+'for pool_kill_client(); null before PgBouncer 1.24';
+COMMENT ON COLUMN dbperf.pool_clients.process IS
+'number of the process in pool_status';
+COMMENT ON COLUMN dbperf.pool_clients.state IS
+'PgBouncer''s word for it: active, idle, waiting and others';
+COMMENT ON COLUMN dbperf.pool_clients.client_addr IS
+'null: connected by unix socket';
+COMMENT ON COLUMN dbperf.pool_clients.client_pid IS
+'process of the client; only known of unix sockets';
+COMMENT ON COLUMN dbperf.pool_clients.wait_ms IS
+'how long it has waited for a server connection, if it waits';
+COMMENT ON COLUMN dbperf.pool_clients.server_pid IS
+'the server process that works for it now, as in pg_stat_activity';
+COMMENT ON COLUMN dbperf.pool_clients.tls IS
+'protocol and cipher; null: not encrypted';
+
+CREATE FUNCTION dbperf.pool_servers(
+    OUT pid int,
+    OUT process int,
+    OUT database_name name,
+    OUT user_name name,
+    OUT state text,
+    OUT connected_at timestamptz,
+    OUT last_request_at timestamptz,
+    OUT application_name text,
+    OUT client_id text,
+    OUT client_addr inet,
+    OUT close_needed bool
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_pool_servers'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.pool_servers() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.pool_servers() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.pool_servers() IS
+'see the view pool_servers';
+
+CREATE VIEW dbperf.pool_servers AS
+    SELECT * FROM dbperf.pool_servers();
+REVOKE ALL ON dbperf.pool_servers FROM PUBLIC;
+GRANT SELECT ON dbperf.pool_servers TO pg_monitor;
+COMMENT ON VIEW dbperf.pool_servers IS
+'the connections of the pool to this server, asked from its processes now; those of a process that does not answer within 2 s are missing, with a warning';
+COMMENT ON COLUMN dbperf.pool_servers.pid IS
+'the server process, as in pg_stat_activity';
+COMMENT ON COLUMN dbperf.pool_servers.process IS
+'number of the process in pool_status';
+COMMENT ON COLUMN dbperf.pool_servers.state IS
+'PgBouncer''s word for it: active, idle, used, login and others';
+COMMENT ON COLUMN dbperf.pool_servers.client_id IS
+'the client that has it now, see pool_clients; null before PgBouncer 1.24';
+COMMENT ON COLUMN dbperf.pool_servers.close_needed IS
+'whether it is closed as soon as it is free';
+
 -- pool: control and advice
+
+CREATE FUNCTION dbperf.pool_reload()
+RETURNS int
+AS 'MODULE_PATHNAME', 'dbperf_pool_reload'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.pool_reload() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.pool_reload() IS
+'has all processes of the connection pool read their files again, certificates included; returns how many did; changed settings, roles and limits are taken over without it';
+
+CREATE FUNCTION dbperf.pool_pause(database text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_pool_pause'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.pool_pause(text) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.pool_pause(text) IS
+'lets the pool''s clients of a database wait until pool_resume(), and returns when the pool has no server connection to it any more, which waits for transactions, in session mode for clients; if it fails or is cancelled, the database is resumed';
+
+CREATE FUNCTION dbperf.pool_resume(database text)
+RETURNS bool
+AS 'MODULE_PATHNAME', 'dbperf_pool_resume'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.pool_resume(text) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.pool_resume(text) IS
+'ends pool_pause(); returns whether the database was paused';
+
+CREATE FUNCTION dbperf.pool_reconnect(database text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_pool_reconnect'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.pool_reconnect(text) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.pool_reconnect(text) IS
+'replaces the pool''s server connections to a database by new ones, each when it is free, for example after ALTER ROLE or ALTER DATABASE ... SET';
+
+CREATE FUNCTION dbperf.pool_kill_client(id text)
+RETURNS bool
+AS 'MODULE_PATHNAME', 'dbperf_pool_kill_client'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.pool_kill_client(text) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.pool_kill_client(text) IS
+'ends the connection of a client of the pool, by its id in pool_clients; returns whether it was there; needs PgBouncer 1.24';
 
 -- pool: session features that do not survive in it

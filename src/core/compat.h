@@ -430,5 +430,19 @@ extern bool		   dbperf_auth_token_is_pattern(const struct AuthToken *token);
 extern const char *dbperf_hba_file(const struct HbaLine *line);
 
 /* ---- end of the rules of pg_hba.conf ---- */
+/* ---- the consoles of the pool (pool/pool_console.c) ---- */
+
+/*
+ * A set of events that its maker frees.  17 made resource owners, of which none
+ * is needed then, keep sets instead of memory contexts.  To be used with
+ * storage/latch.h.
+ */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_CREATE_WAIT_EVENT_SET(events) CreateWaitEventSet(NULL, (events))
+#else
+#define DBPERF_CREATE_WAIT_EVENT_SET(events) CreateWaitEventSet(CurrentMemoryContext, (events))
+#endif
+
+/* ---- end of the consoles ---- */
 
 #endif /* DBPERF_COMPAT_H */

@@ -234,6 +234,10 @@ extern void dbperf_pool_stats_init(void);
 /* Asks all processes and keeps the answers; in the worker, once a second. */
 extern void dbperf_pool_poll(void);
 
+/* Called in server processes that serve the pool; they raise no error. */
+extern void dbperf_pool_count_login(void);
+extern void dbperf_pool_count_transaction(int64 us, bool committed);
+
 /* ---- pool_backend.c, pool_guard.c ---- */
 extern void dbperf_pool_backend_init(void);
 

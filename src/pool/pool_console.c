@@ -1,0 +1,444 @@
+/*-------------------------------------------------------------------------
+ *
+ * pool_console.c
+ *		A client of the console that each PgBouncer has.
+ *
+ * The console is a database "pgbouncer" in which only simple queries work.  It
+ * is reached through a unix socket in a directory that only the server's own
+ * operating system user can enter, and PgBouncer lets that user in without a
+ * password.  Nothing here blocks: a PgBouncer that hangs costs its caller the
+ * time that the caller is ready to wait, and can be waited for later.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "core/compat.h"
+#include "miscadmin.h"
+#include "pool/pool_console.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* ---- one conversation ---- */
+
+/* What libpq says is part of an answer or of no interest. */
+static void
+ignore_notice(void *arg, const PGresult *result)
+{
+}
+
+/* Keeps what libpq says of a failure, without its line end. */
+static void
+keep_error(PoolConsole *console, const char *message)
+{
+	int len = (int) strlen(message);
+
+	while (len > 0 && (message[len - 1] == '\n' || message[len - 1] == ' '))
+		len--;
+	len = Min(len, (int) sizeof(console->error) - 1);
+	memcpy(console->error, message, len);
+	console->error[len] = '\0';
+}
+
+/*
+ * Ends a conversation at any time; what error says stays.
+ */
+void
+dbperf_pool_console_close(PoolConsole *console)
+{
+	if (console->result != NULL)
+		PQclear(console->result);
+	console->result = NULL;
+	if (console->conn != NULL)
+	{
+		PQfinish(console->conn);
+		ReleaseExternalFD();
+	}
+	console->conn = NULL;
+	console->command[0] = '\0';
+	console->stage = CONSOLE_CLOSED;
+}
+
+/* It failed: libpq knows why. */
+static void
+fail(PoolConsole *console)
+{
+	keep_error(console, PQerrorMessage(console->conn));
+	dbperf_pool_console_close(console);
+}
+
+/*
+ * Starts a conversation with a process, or goes on with it if it is ready:
+ * connects, then sends the command.  Raises no error; a failure shows in the
+ * stage and in error.
+ */
+void
+dbperf_pool_console_begin(PoolConsole *console, int process, const char *command)
+{
+	const char *directory = dbperf_pool_socket_directory(process);
+	char		port[16];
+	const char *keys[] = {"host",
+						  "port",
+						  "user",
+						  "dbname",
+						  "application_name",
+						  "sslmode",
+						  "gssencmode",
+						  "channel_binding",
+						  NULL};
+	const char *values[] = {directory, port,	  "pgbouncer", "pgbouncer", "dbperf",
+							"disable", "disable", "disable",   NULL};
+
+	memset(console, 0, sizeof(PoolConsole));
+	console->process = process;
+	snprintf(port, sizeof(port), "%d", dbperf_pool_shared->port);
+	strlcpy(console->command, command, sizeof(console->command));
+	if (!AcquireExternalFD())
+	{
+		keep_error(console, "too many open files");
+		return;
+	}
+	console->conn = PQconnectStartParams(keys, values, 0);
+	if (console->conn == NULL)
+	{
+		ReleaseExternalFD();
+		keep_error(console, "out of memory");
+		return;
+	}
+	if (PQstatus(console->conn) == CONNECTION_BAD)
+	{
+		fail(console);
+		return;
+	}
+	PQsetNoticeReceiver(console->conn, ignore_notice, NULL);
+	console->polling = PGRES_POLLING_WRITING;
+	console->stage = CONSOLE_CONNECTING;
+}
+
+/*
+ * Sends a command in a conversation that is ready.  Raises no error.
+ */
+void
+dbperf_pool_console_send(PoolConsole *console, const char *command)
+{
+	Assert(console->stage == CONSOLE_READY);
+	if (console->result != NULL)
+		PQclear(console->result);
+	console->result = NULL;
+	console->error[0] = '\0';
+	if (PQsendQuery(console->conn, command) == 0)
+		fail(console);
+	else
+		console->stage = CONSOLE_ASKED;
+}
+
+/* The connection stands: the command that waits for it can be sent. */
+static void
+connected(PoolConsole *console)
+{
+	char command[sizeof(console->command)];
+
+	console->stage = CONSOLE_READY;
+	strlcpy(command, console->command, sizeof(command));
+	console->command[0] = '\0';
+	if (PQsetnonblocking(console->conn, 1) != 0)
+		fail(console);
+	else if (command[0] != '\0')
+		dbperf_pool_console_send(console, command);
+}
+
+/* Takes what has arrived of an answer. */
+static void
+receive(PoolConsole *console)
+{
+	if (PQconsumeInput(console->conn) == 0 || PQflush(console->conn) < 0)
+	{
+		fail(console);
+		return;
+	}
+	while (!PQisBusy(console->conn))
+	{
+		PGresult *result = PQgetResult(console->conn);
+
+		if (result == NULL)
+		{
+			console->stage = CONSOLE_READY;
+			return;
+		}
+		if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
+		{
+			if (console->result != NULL)
+				PQclear(console->result);
+			console->result = result;
+			continue;
+		}
+		keep_error(console, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) != NULL
+								? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)
+								: PQerrorMessage(console->conn));
+		PQclear(result);
+		if (PQstatus(console->conn) == CONNECTION_BAD)
+		{
+			dbperf_pool_console_close(console);
+			return;
+		}
+	}
+}
+
+/* Does what can be done without waiting. */
+static void
+advance(PoolConsole *console)
+{
+	if (console->stage == CONSOLE_CONNECTING)
+	{
+		console->polling = PQconnectPoll(console->conn);
+		if (console->polling == PGRES_POLLING_FAILED)
+			fail(console);
+		else if (console->polling == PGRES_POLLING_OK)
+			connected(console);
+	}
+	else if (console->stage == CONSOLE_ASKED)
+		receive(console);
+}
+
+/*
+ * Whether an answer is outstanding.
+ */
+bool
+dbperf_pool_console_busy(const PoolConsole *console)
+{
+	return console->stage == CONSOLE_CONNECTING || console->stage == CONSOLE_ASKED;
+}
+
+/* What a busy conversation waits for. */
+static uint32
+wanted_events(const PoolConsole *console)
+{
+	if (console->stage == CONSOLE_CONNECTING && console->polling == PGRES_POLLING_WRITING)
+		return WL_SOCKET_WRITEABLE;
+	return WL_SOCKET_READABLE;
+}
+
+/* ---- waiting ---- */
+
+/*
+ * Sleeps until one of the conversations can go on, the latch is set, or the
+ * time is over.  Returns the event, 0 for the end of the time.
+ */
+static uint32
+sleep_for_any(PoolConsole *const *consoles, int n, long ms)
+{
+	WaitEventSet *set = DBPERF_CREATE_WAIT_EVENT_SET(n + 2);
+	WaitEvent	  event = {0};
+
+	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	for (int i = 0; i < n; i++)
+	{
+		if (dbperf_pool_console_busy(consoles[i]))
+			AddWaitEventToSet(set, wanted_events(consoles[i]), PQsocket(consoles[i]->conn), NULL,
+							  NULL);
+	}
+	if (WaitEventSetWait(set, ms, &event, 1, PG_WAIT_EXTENSION) == 0)
+		event.events = 0;
+	FreeWaitEventSet(set);
+	return event.events;
+}
+
+/*
+ * Lets conversations go on for ms at most, -1 = without a limit, until none of
+ * them is busy.  Returns whether none is.  Can be cancelled: then it raises an
+ * error, and the caller has to close them.
+ */
+bool
+dbperf_pool_console_wait(PoolConsole *const *consoles, int n, long ms)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+	bool		latch_set = false;
+	bool		busy;
+
+	for (;;)
+	{
+		long left = -1;
+
+		CHECK_FOR_INTERRUPTS();
+		busy = false;
+		for (int i = 0; i < n; i++)
+		{
+			advance(consoles[i]);
+			busy |= dbperf_pool_console_busy(consoles[i]);
+		}
+		if (ms >= 0)
+			left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		if (!busy || left == 0)
+			break;
+		if (sleep_for_any(consoles, n, left) & WL_LATCH_SET)
+		{
+			ResetLatch(MyLatch);
+			latch_set = true;
+		}
+	}
+
+	/* somebody may have meant the caller */
+	if (latch_set)
+		SetLatch(MyLatch);
+	return !busy;
+}
+
+/* ---- answers ---- */
+
+/*
+ * The answer of a conversation that is ready, in the current memory context;
+ * NULL if the command failed, see error.
+ */
+PoolAnswer *
+dbperf_pool_console_answer(const PoolConsole *console)
+{
+	const PGresult *result = console->result;
+	PoolAnswer	   *answer;
+
+	if (result == NULL || console->error[0] != '\0')
+		return NULL;
+	answer = palloc(sizeof(PoolAnswer));
+	answer->rows = PQntuples(result);
+	answer->columns = PQnfields(result);
+	answer->names = palloc(Max(answer->columns, 1) * sizeof(char *));
+	answer->values = palloc(Max(answer->rows * answer->columns, 1) * sizeof(char *));
+	for (int c = 0; c < answer->columns; c++)
+	{
+		answer->names[c] = pstrdup(PQfname(result, c));
+		for (int r = 0; r < answer->rows; r++)
+			answer->values[r * answer->columns + c] =
+				PQgetisnull(result, r, c) ? NULL : pstrdup(PQgetvalue(result, r, c));
+	}
+	return answer;
+}
+
+/*
+ * Sends a command to the console of a process.  Returns the answer, or NULL
+ * with *error saying why there is none.  Takes ms at most, and can be
+ * cancelled.  Both are in the current memory context.
+ */
+PoolAnswer *
+dbperf_pool_ask(int process, const char *command, long ms, char **error)
+{
+	PoolConsole	 console;
+	PoolConsole *one = &console;
+	PoolAnswer *volatile answer = NULL;
+
+	*error = NULL;
+	dbperf_pool_console_begin(&console, process, command);
+	PG_TRY();
+	{
+		if (!dbperf_pool_console_wait(&one, 1, ms))
+			*error = psprintf("no answer within %ld ms", ms);
+		else
+		{
+			answer = dbperf_pool_console_answer(&console);
+			if (answer == NULL)
+				*error = pstrdup(console.error);
+		}
+	}
+	PG_FINALLY();
+	{
+		dbperf_pool_console_close(&console);
+	}
+	PG_END_TRY();
+	return answer;
+}
+
+/* Closes conversations. */
+static void
+close_all(PoolConsole *consoles, int n)
+{
+	for (int i = 0; i < n; i++)
+		dbperf_pool_console_close(&consoles[i]);
+}
+
+/*
+ * Sends a command to the consoles of several processes at once.  Returns how
+ * many answered; those that did not have NULL as their answer and an error.
+ * Takes ms at most, -1 = without a limit, and can be cancelled.  Everything is
+ * in the current memory context.
+ */
+int
+dbperf_pool_ask_all(const PoolRunning *running, const char *command, long ms, PoolAnswer **answers,
+					char **errors)
+{
+	PoolConsole *consoles = palloc0(running->n * sizeof(PoolConsole));
+	PoolConsole *all[POOL_MAX_PROCESSES];
+	int			 answered = 0;
+
+	for (int i = 0; i < running->n; i++)
+	{
+		all[i] = &consoles[i];
+		dbperf_pool_console_begin(&consoles[i], running->process[i], command);
+	}
+	PG_TRY();
+	{
+		(void) dbperf_pool_console_wait(all, running->n, ms);
+		for (int i = 0; i < running->n; i++)
+		{
+			answers[i] = NULL;
+			errors[i] = NULL;
+			if (dbperf_pool_console_busy(&consoles[i]))
+				errors[i] = psprintf("no answer within %ld ms", ms);
+			else if ((answers[i] = dbperf_pool_console_answer(&consoles[i])) == NULL)
+				errors[i] = pstrdup(consoles[i].error);
+		}
+	}
+	PG_FINALLY();
+	{
+		close_all(consoles, running->n);
+	}
+	PG_END_TRY();
+	for (int i = 0; i < running->n; i++)
+		answered += answers[i] != NULL ? 1 : 0;
+	pfree(consoles);
+	return answered;
+}
+
+/*
+ * Lists the processes that run.  Returns whether the pool is switched on.
+ */
+bool
+dbperf_pool_list_running(PoolRunning *running)
+{
+	memset(running, 0, sizeof(PoolRunning));
+	LWLockAcquire(POOL_STATUS_LOCK, LW_SHARED);
+	running->configured = dbperf_pool_shared->processes;
+	running->version = dbperf_pool_shared->version;
+	for (int i = 0; i < running->configured; i++)
+	{
+		if (pg_atomic_read_u32(&dbperf_pool_shared->process[i].pid) != 0)
+			running->process[running->n++] = i;
+	}
+	LWLockRelease(POOL_STATUS_LOCK);
+	return running->configured > 0;
+}
+
+/*
+ * A value by its column's name, NULL if it is null or there is no such column.
+ */
+const char *
+dbperf_pool_value(const PoolAnswer *answer, int row, const char *column)
+{
+	for (int c = 0; c < answer->columns; c++)
+	{
+		if (strcmp(answer->names[c], column) == 0)
+			return answer->values[row * answer->columns + c];
+	}
+	return NULL;
+}
+
+/*
+ * The same as a number, 0 for none.
+ */
+int64
+dbperf_pool_number(const PoolAnswer *answer, int row, const char *column)
+{
+	const char *value = dbperf_pool_value(answer, row, column);
+
+	return value != NULL ? strtoi64(value, NULL, 10) : 0;
+}
