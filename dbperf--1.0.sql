@@ -1907,9 +1907,9 @@ COMMENT ON COLUMN dbperf.pool_stats.bytes_sent IS
 COMMENT ON COLUMN dbperf.pool_stats.wait_ms IS
 'time that clients waited for a server connection, all together';
 COMMENT ON COLUMN dbperf.pool_stats.query_ms IS
-'time that server connections worked on queries of clients';
+'time from the arrival of queries at the pool to their answers, waits for a server connection included';
 COMMENT ON COLUMN dbperf.pool_stats.xact_ms IS
-'time that server connections were in transactions of clients';
+'time that the server processes of the pool were in transactions, waits for a server connection not included';
 COMMENT ON COLUMN dbperf.pool_stats.server_connects IS
 'connections that the pool opened to this server';
 COMMENT ON COLUMN dbperf.pool_stats.paused IS
@@ -1951,9 +1951,9 @@ COMMENT ON COLUMN dbperf.pool_efficiency.samples IS
 COMMENT ON COLUMN dbperf.pool_efficiency.reuse IS
 'share of transactions that needed no new server connection: 1 - server_connects / transactions';
 COMMENT ON COLUMN dbperf.pool_efficiency.wait_share IS
-'share of the time of transactions, waiting included, that clients waited for a server connection: wait_ms / (wait_ms + xact_ms)';
+'share of the time of clients'' transactions, from their arrival at the pool, in which they waited for a server connection: wait_ms / (wait_ms + xact_ms)';
 COMMENT ON COLUMN dbperf.pool_efficiency.utilisation IS
-'share of server connections that a client had, mean of all samples';
+'share of the time that server connections existed, by the samples, that they were in transactions';
 COMMENT ON COLUMN dbperf.pool_efficiency.saturation IS
 'share of samples in which a client waited for a server connection';
 COMMENT ON COLUMN dbperf.pool_efficiency.multiplexing IS
@@ -2091,5 +2091,21 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION dbperf.pool_kill_client(text) FROM PUBLIC;
 COMMENT ON FUNCTION dbperf.pool_kill_client(text) IS
 'ends the connection of a client of the pool, by its id in pool_clients; returns whether it was there; needs PgBouncer 1.24';
+
+CREATE FUNCTION dbperf.pool_advice(
+    OUT database_name name,
+    OUT user_name name,
+    OUT setting text,
+    OUT current bigint,
+    OUT recommended bigint,
+    OUT reason text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_pool_advice'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.pool_advice() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.pool_advice() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.pool_advice() IS
+'which sizes the work of the last 5 minutes asks for, and why: a row for each database and role that was seen at work at least 20 times (recommended is current if it fits), and one for each limit of the whole pool that was reached; sizes are server connections of all processes together; no recommendation: to be decided between several settings';
 
 -- pool: session features that do not survive in it

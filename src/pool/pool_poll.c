@@ -23,6 +23,9 @@
 /* For all processes together, of each second. */
 #define POLL_MS 250
 
+/* What was there counts for so long if there is no later look. */
+#define ROUND_US_MAX (2 * USECS_PER_SEC)
+
 /* What is asked in each round, one after the other. */
 typedef enum PollStep
 {
@@ -38,8 +41,7 @@ static const char *const commands[POLL_STEPS] = {"SHOW STATS", "SHOW POOLS", "SH
 static const char *const sum_columns[POOL_SUMS] = {
 	[SUM_TRANSACTIONS] = "total_xact_count", [SUM_QUERIES] = "total_query_count",
 	[SUM_RECEIVED] = "total_received",		 [SUM_SENT] = "total_sent",
-	[SUM_XACT_US] = "total_xact_time",		 [SUM_QUERY_US] = "total_query_time",
-	[SUM_WAIT_US] = "total_wait_time",
+	[SUM_QUERY_US] = "total_query_time",	 [SUM_WAIT_US] = "total_wait_time",
 };
 
 /* A database as one process sees it. */
@@ -125,10 +127,10 @@ has_clients(const PollProcess *process)
 static void
 begin_round(int i)
 {
-	const PoolProcess *shared = &dbperf_pool_shared->process[i];
-	PollProcess		  *process = &processes[i];
-	bool			   wanted = i < dbperf_pool_shared->processes;
-	pid_t			   pid = wanted ? (pid_t) pg_atomic_read_u32(&shared->pid) : 0;
+	PoolProcess *shared = &dbperf_pool_shared->process[i];
+	PollProcess *process = &processes[i];
+	bool		 wanted = i < dbperf_pool_shared->processes;
+	pid_t		 pid = wanted ? (pid_t) pg_atomic_read_u32(&shared->pid) : 0;
 
 	if (process->pid != pid)
 	{
@@ -204,7 +206,6 @@ add_to_span(PoolSpan *span, const int64 *more)
 	int64 transactions = more[SUM_TRANSACTIONS];
 
 	span->transactions += transactions;
-	span->xact_us += more[SUM_XACT_US];
 	span->wait_us += more[SUM_WAIT_US];
 
 	/* those who waited may not have ended their transaction yet */
@@ -331,23 +332,23 @@ take_answer(PollProcess *process)
 
 /* ---- all processes together ---- */
 
-/* A sample of a database, of which there is one in each round. */
+/* Adds what a pair has to its database's sample, of which there is one in each round. */
 static void
-add_sample(PoolSpan *span, bool first, bool first_waits, const int64 *gauges)
+add_sample(PoolSpan *span, bool first, bool first_waits, const int64 *gauges, int64 us)
 {
-	int64 busy = gauges[GAUGE_SERVERS_ACTIVE];
+	int64 servers = gauges[GAUGE_SERVERS_ACTIVE] + gauges[GAUGE_SERVERS_IDLE] +
+					gauges[GAUGE_SERVERS_USED] + gauges[GAUGE_SERVERS_OTHER];
 
 	span->samples += first ? 1 : 0;
 	span->waiting += first_waits ? 1 : 0;
 	span->clients += gauges[GAUGE_CLIENTS_ACTIVE] + gauges[GAUGE_CLIENTS_WAITING];
-	span->servers_busy += busy;
-	span->servers += busy + gauges[GAUGE_SERVERS_IDLE] + gauges[GAUGE_SERVERS_USED] +
-					 gauges[GAUGE_SERVERS_OTHER];
+	span->servers += servers;
+	span->servers_us += servers * us;
 }
 
-/* Adds a sample of a pair to its database. */
+/* Adds what a pair has to its database; us have passed since the last round. */
 static void
-sample_database(const PoolPair *pair, TimestampTz now)
+sample_database(const PoolPair *pair, TimestampTz now, int64 us)
 {
 	PoolDatabase *database = dbperf_pool_database(pair->key.database);
 	bool		  first = database->round != dbperf_pool_known->rounds;
@@ -359,8 +360,8 @@ sample_database(const PoolPair *pair, TimestampTz now)
 	database->round = dbperf_pool_known->rounds;
 	database->round_waited |= waits;
 	database->used = now;
-	add_sample(&database->lifetime, first, waits, pair->gauges);
-	add_sample(dbperf_pool_span(database->spans, now), first, waits, pair->gauges);
+	add_sample(&database->lifetime, first, waits, pair->gauges, us);
+	add_sample(dbperf_pool_span(database->spans, now), first, waits, pair->gauges, us);
 }
 
 /* Adds one to what the pair needed. */
@@ -382,21 +383,28 @@ sample_need(PoolPair *pair, TimestampTz now)
 	}
 }
 
-/* New logins of server processes. */
+/* Adds what the pair's server processes have counted since the last round. */
 static void
-count_connects(PoolPair *pair, TimestampTz now)
+count_served(PoolPair *pair, TimestampTz now)
 {
 	uint64		  connects = pg_atomic_read_u64(&pair->connects);
-	int64		  more = (int64) (connects - pair->connects_seen);
+	uint64		  xact_us = pg_atomic_read_u64(&pair->xact_us);
+	int64		  more_connects = (int64) (connects - pair->connects_seen);
+	int64		  more_us = (int64) (xact_us - pair->xact_us_seen);
 	PoolDatabase *database;
+	PoolSpan	 *span;
 
-	if (more == 0)
+	if (more_connects == 0 && more_us == 0)
 		return;
 	pair->connects_seen = connects;
+	pair->xact_us_seen = xact_us;
 	database = dbperf_pool_database(pair->key.database);
-	database->lifetime.connects += more;
-	dbperf_pool_span(database->spans, now)->connects += more;
-	dbperf_pool_need(pair->needs, now)->connects += more;
+	database->lifetime.connects += more_connects;
+	database->lifetime.xact_us += more_us;
+	span = dbperf_pool_span(database->spans, now);
+	span->connects += more_connects;
+	span->xact_us += more_us;
+	dbperf_pool_need(pair->needs, now)->connects += more_connects;
 }
 
 /* Sums up the pools of all processes. */
@@ -456,22 +464,25 @@ collect_databases(void)
 static void
 collect_samples(TimestampTz now)
 {
-	HASH_SEQ_STATUS scan;
-	PoolPair	   *pair;
+	static TimestampTz last_round = 0;
+	HASH_SEQ_STATUS	   scan;
+	PoolPair		  *pair;
+	int64			   us = Min(now - last_round, ROUND_US_MAX);
 
+	last_round = now;
 	dbperf_pool_known->rounds++;
 	hash_seq_init(&scan, dbperf_pool_pairs);
 	while ((pair = hash_seq_search(&scan)) != NULL)
 	{
 		bool used = false;
 
-		count_connects(pair, now);
+		count_served(pair, now);
 		for (int g = 0; g < POOL_GAUGES; g++)
 			used |= pair->gauges[g] != 0;
 		if (!used)
 			continue;
 		pair->used = now;
-		sample_database(pair, now);
+		sample_database(pair, now, us);
 		sample_need(pair, now);
 	}
 }

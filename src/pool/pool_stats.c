@@ -161,7 +161,7 @@ dbperf_pool_add_span(PoolSpan *to, const PoolSpan *from)
 	to->waiting += from->waiting;
 	to->clients += from->clients;
 	to->servers += from->servers;
-	to->servers_busy += from->servers_busy;
+	to->servers_us += from->servers_us;
 	for (int i = 0; i < POOL_WAITS; i++)
 		to->waits[i] += from->waits[i];
 }
@@ -200,6 +200,7 @@ remove_pair(void)
 	add_atomic(&other->rollbacks, &victim->rollbacks);
 	add_atomic(&other->xact_us, &victim->xact_us);
 	other->connects_seen += victim->connects_seen;
+	other->xact_us_seen += victim->xact_us_seen;
 	(void) hash_search(dbperf_pool_pairs, &victim->key, HASH_REMOVE, NULL);
 	return true;
 }

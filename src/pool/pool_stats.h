@@ -20,9 +20,8 @@ typedef enum PoolSum
 	SUM_QUERIES,
 	SUM_RECEIVED, /* bytes */
 	SUM_SENT,
-	SUM_XACT_US, /* server connections in transactions */
-	SUM_QUERY_US,
-	SUM_WAIT_US, /* clients waited for a server connection */
+	SUM_QUERY_US, /* from a query's arrival to its answer, waits included */
+	SUM_WAIT_US,  /* clients waited for a server connection */
 	POOL_SUMS
 } PoolSum;
 
@@ -53,7 +52,7 @@ typedef struct PoolSpan
 	int64 number; /* of the time, see POOL_SPAN_SECONDS; 0 = never used */
 	int64 transactions;
 	int64 connects; /* of server connections */
-	int64 xact_us;
+	int64 xact_us;	/* that server processes were in transactions */
 	int64 wait_us;
 
 	/* about once a second it was looked at */
@@ -61,7 +60,7 @@ typedef struct PoolSpan
 	int64 waiting;			 /* times that a client waited */
 	int64 clients;			 /* sum of all looks, as the next two */
 	int64 servers;			 /* that existed */
-	int64 servers_busy;		 /* that a client had */
+	int64 servers_us;		 /* time that server connections existed */
 	int64 waits[POOL_WAITS]; /* transactions by mean wait of their second */
 } PoolSpan;
 
@@ -101,7 +100,8 @@ typedef struct PoolPair
 	pg_atomic_uint64 transactions;
 	pg_atomic_uint64 rollbacks; /* those of them that did not commit */
 	pg_atomic_uint64 xact_us;
-	uint64			 connects_seen; /* by the worker */
+	uint64			 connects_seen; /* by the worker, as the next one */
+	uint64			 xact_us_seen;
 	int64			 gauges[POOL_GAUGES];
 	int64			 longest_wait_us;
 	TimestampTz		 used; /* when it last had a client or a server connection */

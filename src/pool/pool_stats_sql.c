@@ -137,7 +137,7 @@ put_database(ReturnSetInfo *rsinfo, const Copy *copy, const PoolDatabase *databa
 	dbperf_pool_put(&row, Int64GetDatum(database->sums[SUM_SENT]));
 	dbperf_pool_put_ms(&row, database->sums[SUM_WAIT_US]);
 	dbperf_pool_put_ms(&row, database->sums[SUM_QUERY_US]);
-	dbperf_pool_put_ms(&row, database->sums[SUM_XACT_US]);
+	dbperf_pool_put_ms(&row, database->lifetime.xact_us);
 	dbperf_pool_put(&row, Int64GetDatum(database->lifetime.connects));
 	dbperf_pool_put(&row, BoolGetDatum(database->paused));
 	dbperf_pool_put_time(&row, copy->stats.as_of);
@@ -199,7 +199,7 @@ put_ratios(PoolRow *row, const PoolSpan *span)
 {
 	dbperf_pool_put_ratio(row, Max(span->transactions - span->connects, 0), span->transactions);
 	dbperf_pool_put_ratio(row, span->wait_us, span->wait_us + span->xact_us);
-	dbperf_pool_put_ratio(row, span->servers_busy, span->servers);
+	dbperf_pool_put_ratio(row, Min(span->xact_us, span->servers_us), span->servers_us);
 	dbperf_pool_put_ratio(row, span->waiting, span->samples);
 	dbperf_pool_put_ratio(row, span->clients, span->servers);
 }
