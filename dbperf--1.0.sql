@@ -1913,7 +1913,7 @@ COMMENT ON COLUMN dbperf.pool_stats.xact_ms IS
 COMMENT ON COLUMN dbperf.pool_stats.server_connects IS
 'connections that the pool opened to this server';
 COMMENT ON COLUMN dbperf.pool_stats.paused IS
-'whether pool_pause() holds the database in one of the processes at least';
+'whether the database is paused in one of the processes at least, see pool_pause(); one without clients is not seen to be';
 
 CREATE FUNCTION dbperf.pool_efficiency(
     OUT database_name name,

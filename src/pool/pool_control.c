@@ -109,34 +109,6 @@ database_command(const char *command, const char *database)
 
 /* ---- pausing ---- */
 
-/*
- * Finds the processes in which a database is paused.  Raises an error if one
- * does not answer.
- */
-static void
-find_paused(const PoolRunning *running, const char *database, PoolRunning *paused)
-{
-	Replies replies;
-
-	if (tell_all(running, "SHOW DATABASES", COMMAND_MS, &replies) < running->n)
-		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
-						errmsg("could not ask all processes of the connection pool"),
-						errdetail_internal("%s", list_errors(running, &replies))));
-	*paused = *running;
-	paused->n = 0;
-	for (int i = 0; i < running->n; i++)
-	{
-		for (int row = 0; row < replies.answers[i]->rows; row++)
-		{
-			const char *name = dbperf_pool_value(replies.answers[i], row, "name");
-
-			if (name != NULL && strcmp(name, database) == 0 &&
-				dbperf_pool_number(replies.answers[i], row, "paused") != 0)
-				paused->process[paused->n++] = running->process[i];
-		}
-	}
-}
-
 /* What has to be undone if a pause fails. */
 typedef struct Pause
 {
@@ -196,28 +168,51 @@ dbperf_pool_pause(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Whether a process says that a database is paused. */
+static bool
+says_paused(const PoolAnswer *databases, const char *database)
+{
+	for (int row = 0; row < databases->rows; row++)
+	{
+		const char *name = dbperf_pool_value(databases, row, "name");
+
+		if (name != NULL && strcmp(name, database) == 0)
+			return dbperf_pool_number(databases, row, "paused") != 0;
+	}
+	return false;
+}
+
 /*
- * pool_resume(database): returns whether it was paused in any process.
+ * pool_resume(database): returns whether it was paused in any process.  One in
+ * which it was not refuses to resume it; SHOW DATABASES cannot tell before,
+ * since it hides databases without clients, which can be paused.
  */
 Datum
 dbperf_pool_resume(PG_FUNCTION_ARGS)
 {
 	char	   *database = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	PoolRunning running;
-	PoolRunning paused;
 	Replies		replies;
+	Replies		later;
+	int			resumed;
+	bool		failed = false;
 
 	require_running(&running, false);
-	find_paused(&running, database, &paused);
-	if (paused.n == 0)
-		PG_RETURN_BOOL(false);
-	if (tell_all(&paused, database_command("RESUME", database), COMMAND_MS, &replies) < paused.n)
+	resumed = tell_all(&running, database_command("RESUME", database), COMMAND_MS, &replies);
+	if (resumed < running.n)
+		(void) tell_all(&running, "SHOW DATABASES", COMMAND_MS, &later);
+	for (int i = 0; i < running.n; i++)
+	{
+		if (replies.answers[i] == NULL)
+			failed |= later.answers[i] == NULL || says_paused(later.answers[i], database);
+	}
+	if (failed)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("could not resume the connection pool for database \"%s\" in all processes",
 						database),
-				 errdetail_internal("%s", list_errors(&paused, &replies))));
-	PG_RETURN_BOOL(true);
+				 errdetail_internal("%s", list_errors(&running, &replies))));
+	PG_RETURN_BOOL(resumed > 0);
 }
 
 /* ---- the others ---- */
