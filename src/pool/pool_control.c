@@ -295,8 +295,8 @@ dbperf_pool_kill_client(PG_FUNCTION_ARGS)
 	uint64		number;
 	char	   *error;
 
-	require_running(&running, false);
 	parse_client_id(id, &process, &number);
+	require_running(&running, false);
 	if (running.version < POOL_VERSION_CLIENT_IDS)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("ending a client's connection needs PgBouncer 1.24"),

@@ -14,26 +14,13 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "pool/pool_console.h"
-#include "pool/pool_stats.h"
+#include "pool/pool_poll.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* For all processes together, of each second. */
 #define POLL_MS 250
-
-/* What was there counts for so long if there is no later look. */
-#define ROUND_US_MAX (2 * USECS_PER_SEC)
-
-/* What is asked in each round, one after the other. */
-typedef enum PollStep
-{
-	POLL_SUMS,
-	POLL_GAUGES,
-	POLL_DATABASES,
-	POLL_STEPS
-} PollStep;
 
 static const char *const commands[POLL_STEPS] = {"SHOW STATS", "SHOW POOLS", "SHOW DATABASES"};
 
@@ -44,38 +31,8 @@ static const char *const sum_columns[POOL_SUMS] = {
 	[SUM_QUERY_US] = "total_query_time",	 [SUM_WAIT_US] = "total_wait_time",
 };
 
-/* A database as one process sees it. */
-typedef struct PollDatabase
-{
-	char  name[NAMEDATALEN]; /* key of the hash table */
-	int64 sums[POOL_SUMS];	 /* as last seen */
-	bool  paused;
-	int64 pool_size;
-} PollDatabase;
+PollProcess dbperf_pool_polled[POOL_MAX_PROCESSES];
 
-/* A pool of one process. */
-typedef struct PollPair
-{
-	PoolKey key;
-	int64	gauges[POOL_GAUGES];
-} PollPair;
-
-/* A process that is asked; all that it said goes with its end. */
-typedef struct PollProcess
-{
-	PoolConsole	  console;
-	pid_t		  pid;		/* 0 = there is none */
-	PollStep	  step;		/* what it is asked */
-	bool		  done;		/* with this round */
-	bool		  late;		/* did not answer in time */
-	TimestampTz	  answered; /* the end of its last complete round */
-	MemoryContext context;
-	HTAB		 *databases;
-	PollPair	 *pairs;
-	int			  num_pairs;
-} PollProcess;
-
-static PollProcess	 processes[POOL_MAX_PROCESSES];
 static MemoryContext round_context = NULL;
 
 /* ---- what processes there are ---- */
@@ -128,7 +85,7 @@ static void
 begin_round(int i)
 {
 	PoolProcess *shared = &dbperf_pool_shared->process[i];
-	PollProcess *process = &processes[i];
+	PollProcess *process = &dbperf_pool_polled[i];
 	bool		 wanted = i < dbperf_pool_shared->processes;
 	pid_t		 pid = wanted ? (pid_t) pg_atomic_read_u32(&shared->pid) : 0;
 
@@ -330,179 +287,6 @@ take_answer(PollProcess *process)
 		dbperf_pool_console_send(&process->console, commands[process->step]);
 }
 
-/* ---- all processes together ---- */
-
-/* Adds what a pair has to its database's sample, of which there is one in each round. */
-static void
-add_sample(PoolSpan *span, bool first, bool first_waits, const int64 *gauges, int64 us)
-{
-	int64 servers = gauges[GAUGE_SERVERS_ACTIVE] + gauges[GAUGE_SERVERS_IDLE] +
-					gauges[GAUGE_SERVERS_USED] + gauges[GAUGE_SERVERS_OTHER];
-
-	span->samples += first ? 1 : 0;
-	span->waiting += first_waits ? 1 : 0;
-	span->clients += gauges[GAUGE_CLIENTS_ACTIVE] + gauges[GAUGE_CLIENTS_WAITING];
-	span->servers += servers;
-	span->servers_us += servers * us;
-}
-
-/* Adds what a pair has to its database; us have passed since the last round. */
-static void
-sample_database(const PoolPair *pair, TimestampTz now, int64 us)
-{
-	PoolDatabase *database = dbperf_pool_database(pair->key.database);
-	bool		  first = database->round != dbperf_pool_known->rounds;
-	bool		  waits = pair->gauges[GAUGE_CLIENTS_WAITING] > 0;
-
-	if (first)
-		database->round_waited = false;
-	waits = waits && !database->round_waited;
-	database->round = dbperf_pool_known->rounds;
-	database->round_waited |= waits;
-	database->used = now;
-	add_sample(&database->lifetime, first, waits, pair->gauges, us);
-	add_sample(dbperf_pool_span(database->spans, now), first, waits, pair->gauges, us);
-}
-
-/* Adds one to what the pair needed. */
-static void
-sample_need(PoolPair *pair, TimestampTz now)
-{
-	PoolNeed *need = dbperf_pool_need(pair->needs, now);
-	int32	  busy = (int32) pair->gauges[GAUGE_SERVERS_ACTIVE];
-	int32	  waiting = (int32) pair->gauges[GAUGE_CLIENTS_WAITING];
-
-	need->samples++;
-	need->busy += busy;
-	need->most_busy = Max(need->most_busy, busy);
-	need->most_waiting = Max(need->most_waiting, waiting);
-	if (waiting > 0)
-	{
-		need->full++;
-		need->waiting += waiting;
-	}
-}
-
-/* Adds what the pair's server processes have counted since the last round. */
-static void
-count_served(PoolPair *pair, TimestampTz now)
-{
-	uint64		  connects = pg_atomic_read_u64(&pair->connects);
-	uint64		  xact_us = pg_atomic_read_u64(&pair->xact_us);
-	int64		  more_connects = (int64) (connects - pair->connects_seen);
-	int64		  more_us = (int64) (xact_us - pair->xact_us_seen);
-	PoolDatabase *database;
-	PoolSpan	 *span;
-
-	if (more_connects == 0 && more_us == 0)
-		return;
-	pair->connects_seen = connects;
-	pair->xact_us_seen = xact_us;
-	database = dbperf_pool_database(pair->key.database);
-	database->lifetime.connects += more_connects;
-	database->lifetime.xact_us += more_us;
-	span = dbperf_pool_span(database->spans, now);
-	span->connects += more_connects;
-	span->xact_us += more_us;
-	dbperf_pool_need(pair->needs, now)->connects += more_connects;
-}
-
-/* Sums up the pools of all processes. */
-static void
-collect_gauges(void)
-{
-	HASH_SEQ_STATUS scan;
-	PoolPair	   *pair;
-
-	hash_seq_init(&scan, dbperf_pool_pairs);
-	while ((pair = hash_seq_search(&scan)) != NULL)
-		memset(pair->gauges, 0, sizeof(pair->gauges));
-	memset(dbperf_pool_known->other_pair.gauges, 0, sizeof(pair->gauges));
-	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
-	{
-		for (int p = 0; p < processes[i].num_pairs; p++)
-		{
-			const PollPair *from = &processes[i].pairs[p];
-
-			pair = dbperf_pool_pair(from->key.database, from->key.role);
-			for (int g = 0; g < GAUGE_WAIT_US; g++)
-				pair->gauges[g] += from->gauges[g];
-			pair->gauges[GAUGE_WAIT_US] =
-				Max(pair->gauges[GAUGE_WAIT_US], from->gauges[GAUGE_WAIT_US]);
-			pair->longest_wait_us = Max(pair->longest_wait_us, from->gauges[GAUGE_WAIT_US]);
-		}
-	}
-}
-
-/* Takes over limits, and whether databases are paused. */
-static void
-collect_databases(void)
-{
-	HASH_SEQ_STATUS scan;
-	PoolDatabase   *database;
-
-	hash_seq_init(&scan, dbperf_pool_databases);
-	while ((database = hash_seq_search(&scan)) != NULL)
-	{
-		database->paused = false;
-		database->pool_size = 0;
-		for (int i = 0; i < POOL_MAX_PROCESSES; i++)
-		{
-			const PollDatabase *seen = NULL;
-
-			if (processes[i].databases != NULL)
-				seen = hash_search(processes[i].databases, database->name, HASH_FIND, NULL);
-			if (seen == NULL)
-				continue;
-			database->paused |= seen->paused;
-			database->pool_size += seen->pool_size;
-		}
-	}
-}
-
-/* Adds one sample of everything that is used. */
-static void
-collect_samples(TimestampTz now)
-{
-	static TimestampTz last_round = 0;
-	HASH_SEQ_STATUS	   scan;
-	PoolPair		  *pair;
-	int64			   us = Min(now - last_round, ROUND_US_MAX);
-
-	last_round = now;
-	dbperf_pool_known->rounds++;
-	hash_seq_init(&scan, dbperf_pool_pairs);
-	while ((pair = hash_seq_search(&scan)) != NULL)
-	{
-		bool used = false;
-
-		count_served(pair, now);
-		for (int g = 0; g < POOL_GAUGES; g++)
-			used |= pair->gauges[g] != 0;
-		if (!used)
-			continue;
-		pair->used = now;
-		sample_database(pair, now, us);
-		sample_need(pair, now);
-	}
-}
-
-/* The time of the oldest of the last answers. */
-static TimestampTz
-oldest_answer(void)
-{
-	TimestampTz oldest = 0;
-
-	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
-	{
-		TimestampTz answered = processes[i].answered;
-
-		if (answered != 0 && (oldest == 0 || answered < oldest))
-			oldest = answered;
-	}
-	return oldest;
-}
-
 /* ---- a round ---- */
 
 /* Lets the conversations go on of those who are late, or of the others. */
@@ -514,8 +298,8 @@ wait_for(bool late, long ms)
 
 	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
 	{
-		if (!processes[i].done && processes[i].late == late)
-			consoles[n++] = &processes[i].console;
+		if (!dbperf_pool_polled[i].done && dbperf_pool_polled[i].late == late)
+			consoles[n++] = &dbperf_pool_polled[i].console;
 	}
 	if (n > 0)
 		(void) dbperf_pool_console_wait(consoles, n, ms);
@@ -533,8 +317,9 @@ ask_processes(void)
 		wait_for(true, 0);
 		for (int i = 0; i < POOL_MAX_PROCESSES; i++)
 		{
-			if (!processes[i].done && !dbperf_pool_console_busy(&processes[i].console))
-				take_answer(&processes[i]);
+			if (!dbperf_pool_polled[i].done &&
+				!dbperf_pool_console_busy(&dbperf_pool_polled[i].console))
+				take_answer(&dbperf_pool_polled[i]);
 		}
 	}
 }
@@ -547,7 +332,6 @@ void
 dbperf_pool_poll(void)
 {
 	MemoryContext old;
-	TimestampTz	  now;
 
 	if (round_context == NULL)
 		round_context =
@@ -559,15 +343,8 @@ dbperf_pool_poll(void)
 		begin_round(i);
 	ask_processes();
 	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
-		processes[i].late = dbperf_pool_console_busy(&processes[i].console);
+		dbperf_pool_polled[i].late = dbperf_pool_console_busy(&dbperf_pool_polled[i].console);
 
-	now = GetCurrentTimestamp();
-	LWLockAcquire(POOL_STATS_LOCK, LW_EXCLUSIVE);
-	collect_gauges();
-	collect_databases();
-	collect_samples(now);
-	dbperf_pool_known->as_of = oldest_answer();
-	LWLockRelease(POOL_STATS_LOCK);
-
+	dbperf_pool_collect();
 	MemoryContextSwitchTo(old);
 }

@@ -180,6 +180,12 @@ cmp_ok(
 	sql('SELECT extract(epoch FROM now() - as_of) FROM dbperf.pool_stats LIMIT 1'),
 	'<', 2, 'and that they are new again');
 
+# ---- what follows from it ----
+
+is( sql(q{SELECT setting, current, recommended >= 4, reason ~ '^clients waited in \d+ % of \d+ samples'
+	FROM dbperf.pool_advice() WHERE database_name = 'postgres' AND user_name = 'app'}),
+	'dbperf.pool_size|4|t|t', 'a pool in which clients waited is advised upon');
+
 # ---- nothing of it is for everybody ----
 
 sql('CREATE ROLE plain LOGIN');
