@@ -66,7 +66,6 @@ add_need(PoolNeed *to, const PoolNeed *from)
 	to->full += from->full;
 	to->most_busy = Max(to->most_busy, from->most_busy);
 	to->most_waiting = Max(to->most_waiting, from->most_waiting);
-	to->busy += from->busy;
 	to->waiting += from->waiting;
 	to->connects += from->connects;
 }

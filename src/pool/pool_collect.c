@@ -58,7 +58,6 @@ sample_need(PoolPair *pair, TimestampTz now)
 	int32	  waiting = (int32) pair->gauges[GAUGE_CLIENTS_WAITING];
 
 	need->samples++;
-	need->busy += busy;
 	need->most_busy = Max(need->most_busy, busy);
 	need->most_waiting = Max(need->most_waiting, waiting);
 	if (waiting > 0)

@@ -72,8 +72,7 @@ typedef struct PoolNeed
 	int32 full;			/* samples in which clients waited */
 	int32 most_busy;	/* server connections that clients had at once */
 	int32 most_waiting; /* clients that waited at once */
-	int64 busy;			/* sum of all samples, as the next one */
-	int64 waiting;		/* of those in which clients waited */
+	int64 waiting;		/* sum of the samples in which clients waited */
 	int64 connects;
 } PoolNeed;
 
