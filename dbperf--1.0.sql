@@ -2108,4 +2108,39 @@ GRANT EXECUTE ON FUNCTION dbperf.pool_advice() TO pg_monitor;
 COMMENT ON FUNCTION dbperf.pool_advice() IS
 'which sizes the work of the last 5 minutes asks for, and why: a row for each database and role that was seen at work at least 20 times (recommended is current if it fits), and one for each limit of the whole pool that was reached; sizes are server connections of all processes together; no recommendation: to be decided between several settings';
 
+--
 -- pool: session features that do not survive in it
+--
+
+CREATE FUNCTION dbperf.pool_guard_counts(
+    OUT role_name name,
+    OUT database_name name,
+    OUT feature text,
+    OUT transactions bigint,
+    OUT last_seen timestamptz,
+    OUT example text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_pool_guard_counts'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION dbperf.pool_guard_counts() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.pool_guard_counts() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.pool_guard_counts() IS
+'what the view pool_guard_counts shows';
+
+CREATE VIEW dbperf.pool_guard_counts AS
+    SELECT g.role_name,
+           g.database_name,
+           g.feature,
+           g.transactions,
+           g.last_seen,
+           g.example
+      FROM dbperf.pool_guard_counts() AS g;
+REVOKE ALL ON dbperf.pool_guard_counts FROM PUBLIC;
+GRANT SELECT ON dbperf.pool_guard_counts TO pg_monitor;
+COMMENT ON VIEW dbperf.pool_guard_counts IS
+'uses of session features that do not survive in a pool in transaction or statement mode, since the server started: "set" (SET without LOCAL, set_config), "listen", "advisory lock" (of the session), "cursor with hold", "temporary object" (not dropped on commit), "prepare" (the SQL command), "load"; in how many transactions a role used each in a database, refused ones included, when last, and an example; settings that PgBouncer keeps for its clients do not count; role and database are null if they were dropped, or if there are more pairs than are kept apart (256)';
+COMMENT ON COLUMN dbperf.pool_guard_counts.transactions IS
+'transactions of the role, through the pool, that used it, however often in each';
+COMMENT ON COLUMN dbperf.pool_guard_counts.example IS
+'what the last server connection that began to use it did, without names of objects but with those of settings';

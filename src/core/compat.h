@@ -444,5 +444,18 @@ extern const char *dbperf_hba_file(const struct HbaLine *line);
 #endif
 
 /* ---- end of the consoles ---- */
+/* ---- what a pooled session leaves behind (pool/pool_guard.c) ---- */
+
+/*
+ * The array of all settings; num gets how many.  16 made it a palloc'd one.  To
+ * be used with utils/guc.h and utils/guc_tables.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_ALL_SETTINGS(num) get_guc_variables(&(num))
+#else
+#define DBPERF_ALL_SETTINGS(num) ((num) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
+/* ---- end of what a pooled session leaves behind ---- */
 
 #endif /* DBPERF_COMPAT_H */

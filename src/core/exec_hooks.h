@@ -170,6 +170,12 @@ typedef struct DbperfPlanner
 	bool (*hide)(const QueryDesc *queryDesc);
 } DbperfPlanner;
 
+/*
+ * Called before each utility command of this process, nested ones and parts of
+ * others included, if it is set.  It may raise an error, as if the command did.
+ */
+extern void (*dbperf_utility_watch)(Node *utility);
+
 /* How many EXPLAIN commands run, one in another. */
 extern int dbperf_explaining;
 

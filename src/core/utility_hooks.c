@@ -21,6 +21,7 @@ static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 static planner_hook_type		prev_planner = NULL;
 
 int dbperf_explaining = 0;
+void (*dbperf_utility_watch)(Node *utility) = NULL;
 
 static bool			 never = false;
 static DbperfPlanner planner = {.wanted = &never};
@@ -187,7 +188,8 @@ call_ProcessUtility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTr
 
 /*
  * Makes the statement of a utility command, or returns NULL if nobody wants
- * it.  Commands that the server splits off another one are part of that.
+ * it.  Commands that the server splits off another one are part of that.  One
+ * that its watch refuses has not begun.
  */
 static pg_noinline DbperfStatement *
 utility_begin(PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext context)
@@ -197,6 +199,8 @@ utility_begin(PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext
 
 	dbperf_top_check();
 	dbperf_pending_demote(GetCurrentSubTransactionId());
+	if (unlikely(dbperf_utility_watch != NULL))
+		dbperf_utility_watch(pstmt->utilityStmt);
 	wanted = context == PROCESS_UTILITY_SUBCOMMAND ? 0 : modules_wanting(level_of_begin());
 	stmt = wanted != 0 ? dbperf_statement_make(wanted) : NULL;
 	if (stmt == NULL)
