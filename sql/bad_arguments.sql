@@ -32,6 +32,10 @@ CREATE FUNCTION old_drops(age interval, OUT kind text, OUT table_name text)
     RETURNS SETOF record AS 'dbperf', 'dbperf_suggest_index_drops' LANGUAGE C;
 CREATE FUNCTION old_what_if(text, text[], text[], OUT a float8, OUT b float8, OUT c text, OUT d text, OUT e text[], OUT f text)
     AS 'dbperf', 'dbperf_what_if' LANGUAGE C;
+CREATE FUNCTION old_guard_counts(OUT role_name name, OUT feature text)
+    RETURNS SETOF record AS 'dbperf', 'dbperf_pool_guard_counts' LANGUAGE C;
+SELECT * FROM old_guard_counts();
+DROP FUNCTION old_guard_counts();
 SELECT * FROM old_findings();
 SELECT * FROM old_drops('0');
 SELECT * FROM old_what_if('SELECT 1 FROM pg_class', '{}', '{}');

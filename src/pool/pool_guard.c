@@ -28,8 +28,6 @@
 #include "nodes/parsenodes.h"
 #include "pool/pool_guard.h"
 #include "pool/pool_int.h"
-#include "tcop/cmdtag.h"
-#include "tcop/utility.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
@@ -78,25 +76,31 @@ is_shared(void)
 
 /*
  * A feature is used, as the example says.  Counts it, once in a transaction,
- * and tells the client, as dbperf.pool_guard wants it.
+ * and tells the client, as dbperf.pool_guard wants it.  The server's log gets the
+ * first warning of each connection and feature: there may be one in every
+ * transaction.
  */
 static void
 report(PoolFeature feature, const char *example)
 {
 	bool again = (seen & (1U << feature)) != 0;
-	bool refuse = dbperf_pool_guard == POOL_GUARD_ERROR;
+	bool log = false;
+	int	 level;
 
 	seen |= 1U << feature;
 	if (!again)
-		dbperf_pool_guard_count(feature, example);
-	if (!refuse && (again || dbperf_pool_guard != POOL_GUARD_WARNING))
+		log = dbperf_pool_guard_count(feature, example);
+	if (dbperf_pool_guard == POOL_GUARD_ERROR)
+		level = ERROR;
+	else if (dbperf_pool_guard == POOL_GUARD_WARNING && !again)
+		level = log ? WARNING : WARNING_CLIENT_ONLY;
+	else
 		return;
-	ereport(refuse ? ERROR : WARNING,
-			(errcode(refuse ? ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_WARNING),
-			 errmsg("%s does not work through the connection pool", example),
-			 errdetail("It belongs to a server connection, which other clients get after this "
-					   "transaction."),
-			 errhint("%s", _(feature_hints[feature]))));
+	ereport(level, (errcode(level == ERROR ? ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_WARNING),
+					errmsg("%s does not outlast its transaction in a connection pool", example),
+					errdetail("What it leaves belongs to a server connection, which other clients "
+							  "get after this transaction."),
+					errhint("%s", _(feature_hints[feature]))));
 }
 
 /* ---- settings ---- */
@@ -184,7 +188,7 @@ look_for_settings(void)
 			  (stack->state == GUC_SET && settings[i]->source == PGC_S_SESSION)) ||
 			is_harmless(settings[i]->name))
 			continue;
-		snprintf(example, sizeof(example), "set_config of %s", settings[i]->name);
+		snprintf(example, sizeof(example), "set_config() of %s", settings[i]->name);
 		report(POOL_FEATURE_SET, example);
 		return;
 	}
@@ -193,25 +197,19 @@ look_for_settings(void)
 /* ---- commands ---- */
 
 /*
- * A relation is created.  What the transaction drops itself is of no harm.
+ * A relation is created, by such a command if it is temporary.  What the
+ * transaction drops itself is of no harm.
  */
 static void
-watch_create(const RangeVar *relation, OnCommitAction on_commit, Node *stmt)
+watch_create(const RangeVar *relation, OnCommitAction on_commit, const char *command)
 {
-	bool temporary = relation->relpersistence == RELPERSISTENCE_TEMP ||
-					 (relation->schemaname != NULL && strcmp(relation->schemaname, "pg_temp") == 0);
-	char example[EXAMPLE_SIZE];
-
-	if (!temporary)
+	if (relation->relpersistence != RELPERSISTENCE_TEMP &&
+		(relation->schemaname == NULL || strcmp(relation->schemaname, "pg_temp") != 0))
 		return;
 	if (on_commit == ONCOMMIT_DROP)
-	{
 		created_transient = true;
-		return;
-	}
-	snprintf(example, sizeof(example), "%s of a temporary object",
-			 GetCommandTagName(CreateCommandTag(stmt)));
-	report(POOL_FEATURE_TEMP_OBJECT, example);
+	else
+		report(POOL_FEATURE_TEMP_OBJECT, command);
 }
 
 static void
@@ -244,17 +242,19 @@ watch_utility(Node *utility)
 			break;
 		case T_CreateStmt:
 			watch_create(castNode(CreateStmt, utility)->relation,
-						 castNode(CreateStmt, utility)->oncommit, utility);
+						 castNode(CreateStmt, utility)->oncommit, "CREATE TEMPORARY TABLE");
 			break;
 		case T_CreateTableAsStmt:
 			watch_create(castNode(CreateTableAsStmt, utility)->into->rel,
-						 castNode(CreateTableAsStmt, utility)->into->onCommit, utility);
+						 castNode(CreateTableAsStmt, utility)->into->onCommit,
+						 "CREATE TEMPORARY TABLE AS");
 			break;
 		case T_CreateSeqStmt:
-			watch_create(castNode(CreateSeqStmt, utility)->sequence, ONCOMMIT_NOOP, utility);
+			watch_create(castNode(CreateSeqStmt, utility)->sequence, ONCOMMIT_NOOP,
+						 "CREATE TEMPORARY SEQUENCE");
 			break;
 		case T_ViewStmt:
-			watch_create(castNode(ViewStmt, utility)->view, ONCOMMIT_NOOP, utility);
+			watch_create(castNode(ViewStmt, utility)->view, ONCOMMIT_NOOP, "CREATE TEMPORARY VIEW");
 			break;
 		case T_PrepareStmt:
 			report(POOL_FEATURE_PREPARE, "PREPARE");
@@ -335,7 +335,7 @@ dbperf_pool_guard_before_commit(void)
 	if (created_relation && !created_transient &&
 		(MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE) != 0 &&
 		(seen & (1U << POOL_FEATURE_TEMP_OBJECT)) == 0)
-		report(POOL_FEATURE_TEMP_OBJECT, "a temporary object");
+		report(POOL_FEATURE_TEMP_OBJECT, "creating a temporary object");
 }
 
 /* It has ended, in whatever way. */

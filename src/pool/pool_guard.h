@@ -33,7 +33,7 @@ extern void dbperf_pool_guard_xact_end(void);
 
 /* pool_guard_counts.c */
 extern void dbperf_pool_guard_counts_init(void);
-extern void dbperf_pool_guard_count(PoolFeature feature, const char *example);
+extern bool dbperf_pool_guard_count(PoolFeature feature, const char *example);
 
 DBPERF_PRIVATE_END
 

@@ -157,7 +157,7 @@ copy_example(char *to, const char *from)
 /*
  * This process has used a feature for the first time.
  */
-static pg_noinline void
+static void
 count_first(PoolFeature feature, const char *example)
 {
 	LWLockAcquire(COUNTS_LOCK, LW_EXCLUSIVE);
@@ -169,18 +169,21 @@ count_first(PoolFeature feature, const char *example)
 }
 
 /*
- * Counts a transaction that used a feature.  example says in words how.
+ * Counts a transaction that used a feature.  example says in words how.  Returns
+ * whether it is the first one of this process.
  */
-void
+bool
 dbperf_pool_guard_count(PoolFeature feature, const char *example)
 {
+	bool		first = (my_examples & (1U << feature)) == 0;
 	GuardCount *count;
 
-	if (unlikely((my_examples & (1U << feature)) == 0))
+	if (first)
 		count_first(feature, example);
 	count = &my_entry->counts[feature];
 	pg_atomic_fetch_add_u64(&count->transactions, 1);
 	pg_atomic_write_u64(&count->last_seen, (uint64) GetCurrentStatementStartTimestamp());
+	return first;
 }
 
 /* ---- the view ---- */
