@@ -23,8 +23,10 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "commands/extension.h"
+#include "core/client_port.h"
 #include "core/core.h"
 #include "core/exec_hooks.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pool/pool_guard.h"
 #include "pool/pool_int.h"
@@ -66,12 +68,20 @@ static bool	  created_transient = false; /* a temporary one that it drops itself
 
 /* ---- reports ---- */
 
-/* Whether server connections are given to other clients between transactions. */
+/*
+ * Whether this server connection is given to other clients between transactions.
+ */
 static bool
 is_shared(void)
 {
-	return dbperf_enabled && (dbperf_pool_shared->mode == POOL_MODE_TRANSACTION ||
-							  dbperf_pool_shared->mode == POOL_MODE_STATEMENT);
+	PoolMode mode;
+
+	if (!dbperf_enabled)
+		return false;
+	mode = dbperf_pool_limited_mode(MyProcPort->database_name, MyProcPort->user_name);
+	if (mode == POOL_MODE_DEFAULT)
+		mode = dbperf_pool_shared->mode;
+	return mode == POOL_MODE_TRANSACTION || mode == POOL_MODE_STATEMENT;
 }
 
 /*
@@ -87,6 +97,8 @@ report(PoolFeature feature, const char *example)
 	bool log = false;
 	int	 level;
 
+	if (!is_shared())
+		return;
 	seen |= 1U << feature;
 	if (!again)
 		log = dbperf_pool_guard_count(feature, example);
@@ -226,7 +238,7 @@ watch_cursor(const DeclareCursorStmt *stmt)
 static void
 watch_utility(Node *utility)
 {
-	if (!is_shared() || creating_extension)
+	if (creating_extension)
 		return;
 
 	switch (nodeTag(utility))
@@ -303,7 +315,7 @@ watch_function(Oid function)
 
 	if (function == F_SET_CONFIG)
 		called_set_config = true;
-	else if (name != NULL && dbperf_explaining == 0 && is_shared())
+	else if (name != NULL && dbperf_explaining == 0)
 		report(POOL_FEATURE_ADVISORY_LOCK, name);
 }
 
@@ -330,11 +342,10 @@ dbperf_pool_guard_before_commit(void)
 {
 	if (likely(!called_set_config && !created_relation) || !is_shared())
 		return;
-	if (called_set_config && (seen & (1U << POOL_FEATURE_SET)) == 0)
+	if (called_set_config)
 		look_for_settings();
 	if (created_relation && !created_transient &&
-		(MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE) != 0 &&
-		(seen & (1U << POOL_FEATURE_TEMP_OBJECT)) == 0)
+		(MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE) != 0)
 		report(POOL_FEATURE_TEMP_OBJECT, "creating a temporary object");
 }
 

@@ -1,0 +1,271 @@
+# Server processes that serve the pool: who they are, how many there may be, and
+# what is found of session features that do not survive in a pool.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use DbperfTest;
+use PoolTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $limit = 6;
+my $node = start_pool(
+	'main', qq{
+max_connections = 30
+dbperf.database = 'postgres'
+dbperf.pool_mode = transaction
+dbperf.pool_size = 20
+dbperf.pool_max_server_connections = $limit
+dbperf.pool_guard = off
+});
+
+sql(q{CREATE DATABASE second});
+pool_role('app', 'secret');
+pool_role('other', 'secret');
+sql(q{GRANT CREATE, USAGE ON SCHEMA public TO app, other});
+
+# Server processes of the two roles, by how the server sees them.
+sub served
+{
+	return sql(q{SELECT count(*) FROM pg_stat_activity
+		WHERE backend_type = 'client backend' AND usename IN ('app', 'other')});
+}
+
+# What the guard has counted of a feature, of all roles and databases.
+sub counted
+{
+	my ($feature) = @_;
+
+	return sql("SELECT coalesce(sum(transactions), 0) FROM dbperf.pool_guard_counts"
+		  . " WHERE feature = '$feature'");
+}
+
+# Runs statements that use a feature, through the pool as role app, and tests how
+# often it is counted, and what the client is told.
+sub feature_is
+{
+	my ($sql, $feature, $times, $name, %expected) = @_;
+	my $before = counted($feature);
+	my ($status, $out, $err) = pool_try('app', $sql);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is(counted($feature) - $before, $times, "$name: counted");
+	is($status, $expected{refused} ? 3 : 0, "$name: " . ($expected{refused} ? 'refused' : 'let through'))
+	  or diag($err);
+	if (defined $expected{message})
+	{
+		like($err, $expected{message}, "$name: said");
+	}
+	else
+	{
+		is($err, '', "$name: nothing said");
+	}
+	return $out;
+}
+
+# Changes a setting and waits until server processes have it.
+sub guard_is
+{
+	my ($setting, $value) = @_;
+
+	set("$setting = $value");
+	eventually(sub { pool_sql('app', "SELECT current_setting('$setting')") eq $value })
+	  or die "$setting is not $value";
+	return;
+}
+
+# ---- the limit ----
+
+# A storm of logins: two roles in two databases, with more clients than there
+# may be server processes, and pools that are larger than that.
+my @storm;
+my $script = "$PostgreSQL::Test::Utils::tmp_check/sleep.sql";
+append_to_file($script, "SELECT pg_sleep(0.02);\n");
+foreach my $role ('app', 'other')
+{
+	foreach my $database ('postgres', 'second')
+	{
+		local $ENV{PGPASSWORD} = 'secret';
+		my %run = (out => '', err => '');
+
+		$run{run} = IPC::Run::start(
+			[
+				'pgbench', '-n', '-c', 12, '-j', 1, '-t', 40, '-f', $script,
+				pool_conninfo($role, database => $database)
+			],
+			'>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout(120));
+		push @storm, \%run;
+	}
+}
+
+my ($most, $samples) = (0, 0);
+while (grep { $_->{run}->pumpable } @storm)
+{
+	my $now = served();
+
+	$most = $now if $now > $most;
+	$samples++;
+	$_->{run}->pump_nb foreach grep { $_->{run}->pumpable } @storm;
+	select undef, undef, undef, 0.1;
+}
+foreach my $run (@storm)
+{
+	$run->{run}->finish;
+	like($run->{out}, qr/actually processed: 480\/480/, 'clients of a storm are all served')
+	  or diag($run->{err});
+}
+is($most, $limit, 'the limit is reached, and held');
+cmp_ok($samples, '>', 3, 'an administrator gets in meanwhile');
+cmp_ok(count_in_log($node, qr/FATAL:  too many server connections of the connection pool/), '>', 0,
+	'logins above the limit are refused');
+cmp_ok(count_in_log($node, qr/DETAIL:  All databases and roles together may have $limit\./), '>', 0,
+	'they are told why');
+
+# Those who connect directly do not count.
+sub direct
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+
+	$session->query('SELECT 1');
+	return $session;
+}
+my @direct = map { direct() } 1 .. $limit + 1;
+is(pool_sql('app', 'SELECT 1'), '1', 'direct connections take nothing from the pool');
+$_->quit foreach @direct;
+
+# A login that fails after the password leaves nothing behind.
+sql('CREATE DATABASE closed');
+sql('REVOKE CONNECT ON DATABASE closed FROM PUBLIC');
+for (1 .. $limit + 2)
+{
+	my ($status) = pool_try('other', 'SELECT 1', database => 'closed');
+	$status == 2 or fail('there is no connection without the privilege');
+}
+is(pool_sql('other', 'SELECT 1', database => 'second'), '1', 'failed logins take no place for long');
+
+# ---- the guard ----
+
+guard_is('dbperf.pool_guard', 'off');
+feature_is('SET work_mem = 4096', 'set', 1, 'off');
+guard_is('dbperf.pool_guard', 'warning');
+
+feature_is('SET search_path = public',
+	'set', 1, 'SET', message => qr/^psql:<stdin>:1: WARNING:  SET search_path does not outlast its transaction in a connection pool\nDETAIL:  .*\nHINT:  Use SET LOCAL/);
+feature_is("BEGIN; SET a.b = 1; SET a.c = 2; COMMIT",
+	'set', 1, 'two of a kind in a transaction', message => qr/\A[^\n]*WARNING:  SET a\.b[^\n]*\n[^\n]*\n[^\n]*\n\z/);
+feature_is("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+	'set', 1, 'SET SESSION CHARACTERISTICS', message => qr/WARNING:  SET SESSION CHARACTERISTICS/);
+feature_is("SELECT set_config('work_mem', '5MB', false)",
+	'set', 1, 'set_config()', message => qr/WARNING:  set_config\(\) of work_mem/);
+feature_is(q{DO $$BEGIN PERFORM set_config('a.d', 'x', false); END$$},
+	'set', 1, 'set_config() in a function', message => qr/WARNING:  set_config\(\) of a\.d/);
+feature_is(q{DO $$BEGIN SET work_mem = '6MB'; END$$},
+	'set', 1, 'SET in a function', message => qr/WARNING:  SET work_mem/);
+feature_is('LISTEN something', 'listen', 1, 'LISTEN', message => qr/WARNING:  LISTEN/);
+feature_is('SELECT pg_try_advisory_lock(64)',
+	'advisory lock', 1, 'an advisory lock', message => qr/WARNING:  pg_try_advisory_lock\(\)/);
+feature_is(q{DO $$BEGIN PERFORM pg_advisory_lock_shared(6, 4); END$$},
+	'advisory lock', 1, 'one in a function', message => qr/WARNING:  pg_advisory_lock_shared\(\)/);
+feature_is('BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT',
+	'cursor with hold', 1, 'WITH HOLD', message => qr/WARNING:  DECLARE CURSOR WITH HOLD/);
+feature_is('CREATE TEMP TABLE left_over (n int)',
+	'temporary object', 1, 'a temporary table', message => qr/WARNING:  CREATE TEMPORARY TABLE /);
+feature_is('SELECT 1 AS n INTO TEMP left_over_too',
+	'temporary object', 1, 'one with rows', message => qr/WARNING:  CREATE TEMPORARY TABLE AS/);
+feature_is('CREATE TABLE pg_temp.another (n int)',
+	'temporary object', 1, 'by its schema', message => qr/WARNING:  CREATE TEMPORARY TABLE /);
+feature_is('CREATE TEMP SEQUENCE s', 'temporary object', 1, 'a sequence',
+	message => qr/WARNING:  CREATE TEMPORARY SEQUENCE/);
+feature_is('CREATE TEMP VIEW v AS SELECT 1', 'temporary object', 1, 'a view',
+	message => qr/WARNING:  CREATE TEMPORARY VIEW/);
+feature_is('BEGIN; SET LOCAL search_path = pg_temp; CREATE TABLE hidden (n int); COMMIT',
+	'temporary object', 1, 'by search_path', message => qr/WARNING:  creating a temporary object/);
+feature_is('PREPARE p64 AS SELECT 1', 'prepare', 1, 'PREPARE', message => qr/WARNING:  PREPARE/);
+feature_is("LOAD '\$libdir/plugins/none'; SELECT 1", 'load', 1, 'LOAD', refused => 1,
+	message => qr/WARNING:  LOAD/);
+
+# what survives, or does not have to
+foreach my $harmless (
+	"BEGIN; SET LOCAL work_mem = '7MB'; COMMIT",
+	"SELECT set_config('work_mem', '7MB', true)",
+	"BEGIN; SELECT set_config('work_mem', '7MB', false); ROLLBACK",
+	"RESET work_mem",
+	"SET TIME ZONE 'Europe/Vienna'; SET client_encoding = 'LATIN1'; SET DateStyle = 'German'",
+	"SELECT set_config('application_name', 'x', false)",
+	"BEGIN; SET TRANSACTION READ ONLY; SET transaction_isolation = 'serializable'; COMMIT",
+	"SET ROLE NONE")
+{
+	feature_is($harmless, 'set', 0, $harmless);
+}
+feature_is('SELECT pg_advisory_xact_lock(65); EXPLAIN (COSTS OFF) SELECT pg_advisory_lock(65)',
+	'advisory lock', 0, 'a lock of the transaction');
+feature_is(
+	'BEGIN; DECLARE c CURSOR FOR SELECT 1; CREATE TEMP TABLE gone (n int) ON COMMIT DROP; COMMIT',
+	'temporary object', 0, 'a temporary table of the transaction');
+feature_is('CREATE TABLE stays (n int PRIMARY KEY); DROP TABLE stays',
+	'temporary object', 0, 'a table');
+feature_is("NOTIFY something", 'listen', 0, 'NOTIFY');
+is(sql(q{SET work_mem = '8MB'; SELECT pg_advisory_lock(66);
+	SELECT sum(transactions) FROM dbperf.pool_guard_counts WHERE role_name = current_user}),
+	"\n", 'a direct connection is not watched');
+
+is( sql(q{SELECT string_agg(DISTINCT role_name || ' ' || database_name, ',') ||
+	bool_and(last_seen > now() - interval '5 minutes') FROM dbperf.pool_guard_counts}),
+	'app postgrestrue', 'the counts are of the role and the database');
+
+# refused
+guard_is('dbperf.pool_guard', 'error');
+is(pool_sql('app', q{SELECT pg_advisory_unlock_all(); DISCARD ALL; SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
+	"\n0", 'nothing is left of the features before');
+feature_is("SET work_mem = '9MB'", 'set', 1, 'SET', refused => 1,
+	message => qr/ERROR:  SET work_mem does not outlast/);
+feature_is("SELECT set_config('work_mem', '9MB', false)", 'set', 1, 'set_config()', refused => 1,
+	message => qr/ERROR:  set_config\(\) of work_mem does not outlast/);
+feature_is(q{DO $$BEGIN
+		BEGIN SET work_mem = '9MB'; EXCEPTION WHEN feature_not_supported THEN END;
+		PERFORM set_config('work_mem', '9MB', false); END$$},
+	'set', 1, 'an error that is caught', refused => 1, message => qr/ERROR:  set_config\(\)/);
+feature_is('SELECT pg_advisory_lock(67)', 'advisory lock', 1, 'an advisory lock', refused => 1,
+	message => qr/ERROR:  pg_advisory_lock\(\)/);
+feature_is('CREATE TEMP TABLE refused (n int)', 'temporary object', 1, 'a temporary table',
+	refused => 1, message => qr/ERROR:  CREATE TEMPORARY TABLE/);
+feature_is('PREPARE refused AS SELECT 1', 'prepare', 1, 'PREPARE', refused => 1,
+	message => qr/ERROR:  PREPARE/);
+is(sql(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), '0', 'no lock was taken');
+isnt(pool_sql('app', 'SHOW work_mem'), '9MB', 'no setting was left');
+is(pool_sql('app', q{BEGIN; SET LOCAL work_mem = '9MB'; SHOW work_mem; COMMIT}),
+	'9MB', 'what is for a transaction works');
+
+# in session mode all of it survives
+my $before = sql('SELECT sum(transactions) FROM dbperf.pool_guard_counts');
+set('dbperf.pool_mode = session');
+ok(eventually(sub { (pool_try('app', "SET work_mem = '9MB'"))[0] == 0 }), 'not so in session mode');
+$before = sql('SELECT sum(transactions) FROM dbperf.pool_guard_counts');
+is(pool_sql('app', q{PREPARE p AS SELECT 1; CREATE TEMP TABLE fine (n int); SELECT 2}), '2', 'again');
+is(sql('SELECT sum(transactions) FROM dbperf.pool_guard_counts'), $before, 'nor is it counted');
+set('dbperf.pool_mode = transaction');
+ok(eventually(sub { (pool_try('app', "SET work_mem = '9MB'"))[0] == 3 }), 'and refused again');
+
+# the switch for everything
+set('dbperf.enabled = off');
+ok(eventually(sub { (pool_try('app', "SET work_mem = '9MB'"))[0] == 0 }), 'dbperf.enabled = off');
+set('dbperf.enabled = on');
+
+# ---- the crash of a server process ----
+
+# Its place would be lost, but all of shared memory is made anew.
+my $victim = pool_client('other');
+my $pid = $victim->query('SELECT pg_backend_pid()');
+kill 'KILL', $pid;
+ok(eventually(sub { (pool_try('app', 'SELECT 1'))[0] == 0 }), 'the pool is back after a crash');
+is(sql('SELECT count(*) FROM dbperf.pool_guard_counts'), '0', 'counts start anew with the server');
+my @clients = map { pool_client('other') } 1 .. $limit - 1;
+is(join(' ', map { $_->query('BEGIN; SELECT 1') } @clients), join(' ', ('1') x @clients),
+	'and has all its places');
+$_->quit foreach @clients, $victim;
+
+$node->stop;
+done_testing();
