@@ -2113,8 +2113,8 @@ COMMENT ON FUNCTION dbperf.pool_advice() IS
 --
 
 CREATE FUNCTION dbperf.pool_guard_counts(
-    OUT role_name name,
     OUT database_name name,
+    OUT user_name name,
     OUT feature text,
     OUT transactions bigint,
     OUT last_seen timestamptz,
@@ -2129,8 +2129,8 @@ COMMENT ON FUNCTION dbperf.pool_guard_counts() IS
 'what the view pool_guard_counts shows';
 
 CREATE VIEW dbperf.pool_guard_counts AS
-    SELECT g.role_name,
-           g.database_name,
+    SELECT g.database_name,
+           g.user_name,
            g.feature,
            g.transactions,
            g.last_seen,

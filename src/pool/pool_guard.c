@@ -78,9 +78,7 @@ is_shared(void)
 
 	if (!dbperf_enabled)
 		return false;
-	mode = dbperf_pool_limited_mode(MyProcPort->database_name, MyProcPort->user_name);
-	if (mode == POOL_MODE_DEFAULT)
-		mode = dbperf_pool_shared->mode;
+	mode = dbperf_pool_mode_for(MyProcPort->database_name, MyProcPort->user_name);
 	return mode == POOL_MODE_TRANSACTION || mode == POOL_MODE_STATEMENT;
 }
 

@@ -212,10 +212,10 @@ put_count(ReturnSetInfo *rsinfo, GuardEntry *entry, PoolFeature feature)
 	Datum		values[GUARD_COUNTS_COLUMNS];
 	bool		nulls[GUARD_COUNTS_COLUMNS] = {false};
 
-	nulls[0] = role == NULL;
-	values[0] = role != NULL ? name_datum(role) : (Datum) 0;
-	nulls[1] = database == NULL;
-	values[1] = database != NULL ? name_datum(database) : (Datum) 0;
+	nulls[0] = database == NULL;
+	values[0] = database != NULL ? name_datum(database) : (Datum) 0;
+	nulls[1] = role == NULL;
+	values[1] = role != NULL ? name_datum(role) : (Datum) 0;
 	values[2] = CStringGetTextDatum(feature_names[feature]);
 	values[3] = Int64GetDatum((int64) pg_atomic_read_u64(&count->transactions));
 	values[4] = TimestampTzGetDatum((TimestampTz) pg_atomic_read_u64(&count->last_seen));

@@ -119,9 +119,9 @@ foreach my $run (@storm)
 }
 is($most, $limit, 'the limit is reached, and held');
 cmp_ok($samples, '>', 3, 'an administrator gets in meanwhile');
-cmp_ok(count_in_log($node, qr/FATAL:  too many server connections of the connection pool/), '>', 0,
+cmp_ok(count_in_log(qr/FATAL:  too many server connections of the connection pool/), '>', 0,
 	'logins above the limit are refused');
-cmp_ok(count_in_log($node, qr/DETAIL:  All databases and roles together may have $limit\./), '>', 0,
+cmp_ok(count_in_log(qr/DETAIL:  All databases and roles together may have $limit\./), '>', 0,
 	'they are told why');
 
 # Those who connect directly do not count.
@@ -209,10 +209,10 @@ feature_is('CREATE TABLE stays (n int PRIMARY KEY); DROP TABLE stays',
 	'temporary object', 0, 'a table');
 feature_is("NOTIFY something", 'listen', 0, 'NOTIFY');
 is(sql(q{SET work_mem = '8MB'; SELECT pg_advisory_lock(66);
-	SELECT sum(transactions) FROM dbperf.pool_guard_counts WHERE role_name = current_user}),
+	SELECT sum(transactions) FROM dbperf.pool_guard_counts WHERE user_name = current_user}),
 	"\n", 'a direct connection is not watched');
 
-is( sql(q{SELECT string_agg(DISTINCT role_name || ' ' || database_name, ',') ||
+is( sql(q{SELECT string_agg(DISTINCT user_name || ' ' || database_name, ',') ||
 	bool_and(last_seen > now() - interval '5 minutes') FROM dbperf.pool_guard_counts}),
 	'app postgrestrue', 'the counts are of the role and the database');
 
