@@ -15,6 +15,7 @@ my $limit = 6;
 my $node = start_pool(
 	'main', qq{
 max_connections = 30
+restart_after_crash = on
 dbperf.database = 'postgres'
 dbperf.pool_mode = transaction
 dbperf.pool_size = 20
@@ -203,7 +204,7 @@ foreach my $harmless (
 feature_is('SELECT pg_advisory_xact_lock(65); EXPLAIN (COSTS OFF) SELECT pg_advisory_lock(65)',
 	'advisory lock', 0, 'a lock of the transaction');
 feature_is(
-	'BEGIN; DECLARE c CURSOR FOR SELECT 1; CREATE TEMP TABLE gone (n int) ON COMMIT DROP; COMMIT',
+	'BEGIN; DECLARE d CURSOR FOR SELECT 1; CREATE TEMP TABLE gone (n int) ON COMMIT DROP; COMMIT',
 	'temporary object', 0, 'a temporary table of the transaction');
 feature_is('CREATE TABLE stays (n int PRIMARY KEY); DROP TABLE stays',
 	'temporary object', 0, 'a table');
