@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use DbperfTest;
+use IPC::Run;
 use PoolTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -80,14 +81,25 @@ sub guard_is
 
 # ---- the limit ----
 
-# A storm of logins: two roles in two databases, with more clients than there
-# may be server processes, and pools that are larger than that.
-my @storm;
 my $script = "$PostgreSQL::Test::Utils::tmp_check/sleep.sql";
 append_to_file($script, "SELECT pg_sleep(0.02);\n");
-foreach my $role ('app', 'other')
+
+# A storm of logins: two roles in two databases, with more clients than there
+# may be server processes, and pools that are larger than that.  Each pool has a
+# connection before: PgBouncer lets clients wait for another one, but tells them
+# of the error if there is none yet.  That may happen with may_fail => 1.
+sub storm
 {
-	foreach my $database ('postgres', 'second')
+	my ($name, %options) = @_;
+	my ($most, $samples) = (0, 0);
+	my $refused = qr/FATAL:  too many server connections of the connection pool/;
+	my $before = count_in_log($refused);
+	my @pools = (['app', 'postgres'], ['app', 'second'], ['other', 'postgres'], ['other', 'second']);
+	my @runs;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	pool_try($_->[0], 'SELECT 1', database => $_->[1]) foreach @pools;
+	foreach my $pool (@pools)
 	{
 		local $ENV{PGPASSWORD} = 'secret';
 		my %run = (out => '', err => '');
@@ -95,35 +107,35 @@ foreach my $role ('app', 'other')
 		$run{run} = IPC::Run::start(
 			[
 				'pgbench', '-n', '-c', 12, '-j', 1, '-t', 40, '-f', $script,
-				pool_conninfo($role, database => $database)
+				pool_conninfo($pool->[0], database => $pool->[1])
 			],
 			'>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout(120));
-		push @storm, \%run;
+		push @runs, \%run;
 	}
-}
+	while (grep { $_->{run}->pumpable } @runs)
+	{
+		my $now = served();
 
-my ($most, $samples) = (0, 0);
-while (grep { $_->{run}->pumpable } @storm)
-{
-	my $now = served();
-
-	$most = $now if $now > $most;
-	$samples++;
-	$_->{run}->pump_nb foreach grep { $_->{run}->pumpable } @storm;
-	select undef, undef, undef, 0.1;
+		$most = $now if $now > $most;
+		$samples++;
+		$_->{run}->pump_nb foreach grep { $_->{run}->pumpable } @runs;
+		select undef, undef, undef, 0.1;
+	}
+	foreach my $run (@runs)
+	{
+		$run->{run}->finish;
+		$options{may_fail}
+		  or like($run->{out}, qr/actually processed: 480\/480/, "$name: clients are all served")
+		  or diag($run->{err});
+	}
+	is($most, $limit, "$name: the limit is reached, and held");
+	cmp_ok($samples, '>', 3, "$name: an administrator gets in meanwhile");
+	cmp_ok(count_in_log($refused), '>', $before, "$name: logins above the limit are refused");
+	return;
 }
-foreach my $run (@storm)
-{
-	$run->{run}->finish;
-	like($run->{out}, qr/actually processed: 480\/480/, 'clients of a storm are all served')
-	  or diag($run->{err});
-}
-is($most, $limit, 'the limit is reached, and held');
-cmp_ok($samples, '>', 3, 'an administrator gets in meanwhile');
-cmp_ok(count_in_log(qr/FATAL:  too many server connections of the connection pool/), '>', 0,
-	'logins above the limit are refused');
+storm('a storm');
 cmp_ok(count_in_log(qr/DETAIL:  All databases and roles together may have $limit\./), '>', 0,
-	'they are told why');
+	'those that are refused are told why');
 
 # Those who connect directly do not count.
 sub direct
@@ -137,15 +149,47 @@ my @direct = map { direct() } 1 .. $limit + 1;
 is(pool_sql('app', 'SELECT 1'), '1', 'direct connections take nothing from the pool');
 $_->quit foreach @direct;
 
+# Ends all server connections of the pool.
+sub free_servers
+{
+	console(1, 'RECONNECT');
+	eventually(sub { served() == 0 }) or die 'server connections stay';
+	return;
+}
+
+# Tests that as many clients as there are places can have one each at once, and
+# no more.
+sub all_places_are_free
+{
+	my ($name) = @_;
+	my @clients = map { pool_client('app') } 0 .. $limit;
+	my $last = pop @clients;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is(join(' ', map { $_->query('BEGIN; SELECT 1') } @clients), join(' ', ('1') x $limit), $name);
+	is(served(), $limit, 'no more of them');
+	$last->send('SELECT 2');
+	select undef, undef, undef, 1.5;
+	is(served(), $limit, 'one more has to wait');
+	$_->quit foreach @clients;
+	is($last->wait, '2', 'and gets a place that is free again');
+	$last->quit;
+	return;
+}
+free_servers();
+all_places_are_free('places are given back');
+
 # A login that fails after the password leaves nothing behind.
 sql('CREATE DATABASE closed');
 sql('REVOKE CONNECT ON DATABASE closed FROM PUBLIC');
-for (1 .. $limit + 2)
-{
-	my ($status) = pool_try('other', 'SELECT 1', database => 'closed');
-	$status == 2 or fail('there is no connection without the privilege');
-}
-is(pool_sql('other', 'SELECT 1', database => 'second'), '1', 'failed logins take no place for long');
+free_servers();
+ok( eventually(
+		sub {
+			(pool_try('other', 'SELECT 1', database => 'closed'))[0] == 2
+			  and count_in_log(qr/FATAL:  permission denied for database "closed"/) > $limit;
+		}),
+	'logins that fail after the password');
+all_places_are_free('they take no place for long');
 
 # ---- the guard ----
 
@@ -250,6 +294,13 @@ is(sql('SELECT sum(transactions) FROM dbperf.pool_guard_counts'), $before, 'nor 
 set('dbperf.pool_mode = transaction');
 ok(eventually(sub { (pool_try('app', "SET work_mem = '9MB'"))[0] == 3 }), 'and refused again');
 
+# and so it is for a role or a database alone
+sql(q{INSERT INTO dbperf.pool_roles (role_name, pool_mode) VALUES ('other', 'session')});
+ok(eventually(sub { (pool_try('other', "SET work_mem = '9MB'"))[0] == 0 }), 'a role in session mode');
+is((pool_try('app', "SET work_mem = '9MB'"))[0], 3, 'another one is not');
+is(sql(q{SELECT count(*) FROM dbperf.pool_guard_counts WHERE user_name = 'other'}),
+	'0', 'nothing is counted of it');
+
 # the switch for everything
 set('dbperf.enabled = off');
 ok(eventually(sub { (pool_try('app', "SET work_mem = '9MB'"))[0] == 0 }), 'dbperf.enabled = off');
@@ -263,10 +314,21 @@ my $pid = $victim->query('SELECT pg_backend_pid()');
 kill 'KILL', $pid;
 ok(eventually(sub { (pool_try('app', 'SELECT 1'))[0] == 0 }), 'the pool is back after a crash');
 is(sql('SELECT count(*) FROM dbperf.pool_guard_counts'), '0', 'counts start anew with the server');
-my @clients = map { pool_client('other') } 1 .. $limit - 1;
-is(join(' ', map { $_->query('BEGIN; SELECT 1') } @clients), join(' ', ('1') x @clients),
-	'and has all its places');
-$_->quit foreach @clients, $victim;
+all_places_are_free('and has all its places');
+$victim->quit;
+
+# ---- several processes ----
+
+# The limit is for all of them together.
+SKIP:
+{
+	skip 'several processes need PgBouncer 1.19', 3 if pgbouncer_version() < 11900;
+	set('dbperf.pool_processes = 2', 'dbperf.pool = off');
+	eventually(sub { pgbouncers() == 0 }) or die 'the pool does not stop';
+	set('dbperf.pool = on');
+	pool_is_up(2) or die 'two processes do not start: ' . of_pool('problem');
+	storm('two processes', may_fail => 1);
+}
 
 $node->stop;
 done_testing();
