@@ -9,7 +9,8 @@ work=			# private directory, removed at the end
 child=			# process group of the command that "run" waits for
 keep_work=0
 # shellcheck disable=SC2034	# used by the scripts
-server_port=54320	# names a socket in a directory of our own, nothing listens on TCP
+server_port=54320	# names a socket in a directory of our own
+server_listen=		# addresses, none at first: nothing listens on TCP
 
 die()
 {
@@ -102,8 +103,17 @@ cluster_creation_back()
 	as_root rmdir --ignore-fail-on-non-empty "${cluster_conf%/*}"
 }
 
-# Installs those of the named packages that are not there.
 apt_updated=0
+
+# Once is enough.
+apt_update()
+{
+	[ "$apt_updated" -eq 0 ] || return 0
+	apt_quiet update || die "apt-get update failed"
+	apt_updated=1
+}
+
+# Installs those of the named packages that are not there.
 need_packages()
 {
 	local missing=() p
@@ -113,10 +123,7 @@ need_packages()
 	done
 	[ "${#missing[@]}" -gt 0 ] || return 0
 	echo "installing ${missing[*]}"
-	if [ "$apt_updated" -eq 0 ]; then
-		apt_quiet update || die "apt-get update failed"
-		apt_updated=1
-	fi
+	apt_update
 	case " ${missing[*]} " in
 		*" postgresql-"[0-9]*) cluster_creation_off ;;
 	esac
@@ -197,6 +204,56 @@ install_copy()
 	as_root make --no-print-directory -s -C "$work/src" PG_CONFIG="$pg_config" install >/dev/null
 }
 
+# ---- programs that are not installed ----
+
+# unpack_package NAME: Debian's package in $work/NAME, for a program whose package
+# would start a service and enable it.  The libraries that it needs are installed.
+unpack_package()
+{
+	local name=$1 deb libraries
+
+	apt_update
+	as_server mkdir "$work/$name"
+	if ! (cd "$work/$name" && as_server apt-get -qq download "$name" >/dev/null 2>&1); then
+		echo "could not download the package $name" >&2
+		return 1
+	fi
+	deb=$(find "$work/$name" -maxdepth 1 -name "${name}_*.deb")
+	mapfile -t libraries < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' |
+		sed -n 's/^ *\(lib[a-z0-9.+-]*\).*/\1/p')
+	need_packages "${libraries[@]}"
+	as_server dpkg-deb -x "$deb" "$work/$name"
+}
+
+# Sets DBPERF_PGBOUNCER, the program of a pool, if the environment has not: the
+# installed one, or else the distribution's, unpacked.  Fails if there is none.
+get_pgbouncer()
+{
+	if [ -z "${DBPERF_PGBOUNCER:-}" ]; then
+		DBPERF_PGBOUNCER=/usr/sbin/pgbouncer
+		if [ ! -x "$DBPERF_PGBOUNCER" ]; then
+			unpack_package pgbouncer || { unset DBPERF_PGBOUNCER; return 1; }
+			DBPERF_PGBOUNCER=$work/pgbouncer/usr/sbin/pgbouncer
+		fi
+	fi
+	export DBPERF_PGBOUNCER
+	as_server "$DBPERF_PGBOUNCER" --version | sed -n 1p
+}
+
+# The first port from 54330 on where nobody listens.
+free_port()
+{
+	local port
+
+	for port in {54330..54429}; do
+		if ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+			echo "$port"
+			return
+		fi
+	done
+	die "there is no free port"
+}
+
 # ---- throwaway servers ----
 
 # server_start NAME [CONF...]: makes a cluster in $work/NAME with the given
@@ -219,7 +276,7 @@ server_run()
 
 	as_server mkdir -p "$work/$name.sock"
 	if ! as_server "$pg_bin/pg_ctl" -D "$work/$name" -l "$work/$name.log" -w -t 60 -s start \
-		-o "-k $work/$name.sock -p $server_port -c listen_addresses=''" </dev/null; then
+		-o "-k $work/$name.sock -p $server_port -c listen_addresses='$server_listen'" </dev/null; then
 		tail -n 40 "$work/$name.log" >&2
 		die "the server did not start"
 	fi

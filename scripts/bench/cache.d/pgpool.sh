@@ -6,31 +6,16 @@
 pgpool_port=54321
 pgpool=			# the program
 
-# Unpacks Debian's package instead of installing it, which would start a service
-# and enable it.  The libraries that it needs are installed.
 get_pgpool()
 {
-	local deb libraries
-
-	as_server mkdir "$work/pgpool"
-	if [ "$apt_updated" -eq 0 ]; then
-		apt_quiet update || die "apt-get update failed"
-		apt_updated=1
-	fi
-	(cd "$work/pgpool" && as_server apt-get -qq download pgpool2 >/dev/null 2>&1) ||
-		die "could not download pgpool2"
-	deb=$(find "$work/pgpool" -name 'pgpool2_*.deb')
-	mapfile -t libraries < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' |
-		sed -n 's/^ *\(lib[a-z0-9.+-]*\).*/\1/p')
-	need_packages "${libraries[@]}"
-	as_server dpkg-deb -x "$deb" "$work/pgpool"
-	pgpool=$work/pgpool/usr/sbin/pgpool
+	unpack_package pgpool2 || die "there is no pgpool-II to compare with"
+	pgpool=$work/pgpool2/usr/sbin/pgpool
 }
 
 start_pgpool()
 {
-	as_server mkdir -p "$work/pgpool.sock" "$work/pgpool/oid"
-	as_server tee "$work/pgpool/pgpool.conf" >/dev/null <<END
+	as_server mkdir -p "$work/pgpool.sock" "$work/pgpool2/oid"
+	as_server tee "$work/pgpool2/pgpool.conf" >/dev/null <<END
 backend_clustering_mode = 'raw'
 backend_hostname0 = '$work/now.sock'
 backend_port0 = $server_port
@@ -43,15 +28,15 @@ pcp_socket_dir = '$work/pgpool.sock'
 pcp_port = $((pgpool_port + 1))
 num_init_children = 12
 max_pool = 1
-pid_file_name = '$work/pgpool/pgpool.pid'
-logdir = '$work/pgpool'
+pid_file_name = '$work/pgpool2/pgpool.pid'
+logdir = '$work/pgpool2'
 memory_cache_enabled = on
 memqcache_method = 'shmem'
 memqcache_total_size = '64MB'
-memqcache_oiddir = '$work/pgpool/oid'
+memqcache_oiddir = '$work/pgpool2/oid'
 END
-	in_background pgpool as_server "$pgpool" -n -f "$work/pgpool/pgpool.conf" \
-		-F "$work/pgpool/pcp.conf" -a "$work/pgpool/pool_hba.conf"
+	in_background pgpool as_server "$pgpool" -n -f "$work/pgpool2/pgpool.conf" \
+		-F "$work/pgpool2/pcp.conf" -a "$work/pgpool2/pool_hba.conf"
 	pgpool_use
 	for _ in {1..100}; do
 		"$pg_bin/pg_isready" -q && { server_use now; return; }
@@ -74,7 +59,7 @@ pgpool_hits()
 
 stop_pgpool()
 {
-	as_server "$pgpool" -f "$work/pgpool/pgpool.conf" -F "$work/pgpool/pcp.conf" -m fast stop \
+	as_server "$pgpool" -f "$work/pgpool2/pgpool.conf" -F "$work/pgpool2/pcp.conf" -m fast stop \
 		>/dev/null 2>&1 || true
 	wait "${background[pgpool]}" 2>/dev/null || true
 	unset "background[pgpool]"
