@@ -75,6 +75,12 @@ pause()
 
 # ---- loads ----
 
+# write_script NAME: from standard input.
+write_script()
+{
+	as_server tee "$work/$1.sql" >/dev/null
+}
+
 declare -A background=()	# process groups by name
 
 # in_background NAME COMMAND...: with its output in $work/NAME.out.
@@ -186,6 +192,23 @@ median_of()
 	values_of "$1" "$2" | median
 }
 
+# note_pairs FIGURE SIDE OTHER: the ratio of each round that has one, as a side of
+# its own.
+note_pairs()
+{
+	local ours theirs
+
+	side=$2/$3
+	for round in $(seq "$rounds"); do
+		ours=$(values_of "$1" "$2" | sed -n "${round}p")
+		theirs=$(values_of "$1" "$3" | sed -n "${round}p")
+		case "$ours/$theirs" in
+			/* | */ | *never*) ;;
+			*) note "$1" "$(calc "$ours / $theirs")" ;;
+		esac
+	done
+}
+
 # print_figures: all of this scenario.
 print_figures()
 {
@@ -239,4 +262,10 @@ limit()
 		echo "MISSED  $1: $2, limit $3 $4"
 		missed=1
 	fi
+}
+
+# limit_pairs FIGURE SIDE OTHER RELATION BOUND: the median of the rounds' ratios.
+limit_pairs()
+{
+	limit "$1, $2 / $3" "$(median_of "$1" "$2/$3")" "$4" "$5"
 }

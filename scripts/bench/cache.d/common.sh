@@ -84,12 +84,6 @@ drop_server()
 
 # ---- scripts of pgbench ----
 
-# write_script NAME: from standard input.
-write_script()
-{
-	as_server tee "$work/$1.sql" >/dev/null
-}
-
 write_scripts()
 {
 	local query="SELECT region, count(*), sum(amount) FROM sales_1 WHERE product = :product GROUP BY region ORDER BY region LIMIT 1"
@@ -140,25 +134,6 @@ counters()
 	local IFS=,
 
 	db bench -At -F ' ' -c "SELECT $* FROM dbperf.cache_stats"
-}
-
-# note_pairs FIGURE SIDE OTHER: the ratio of each round, as a side of its own.
-note_pairs()
-{
-	local ours theirs
-
-	side=$2/$3
-	for round in $(seq "$rounds"); do
-		ours=$(values_of "$1" "$2" | sed -n "${round}p")
-		theirs=$(values_of "$1" "$3" | sed -n "${round}p")
-		[ -z "$ours" ] || [ -z "$theirs" ] || note "$1" "$(calc "$ours / $theirs")"
-	done
-}
-
-# limit_pairs FIGURE SIDE OTHER RELATION BOUND: the median of the rounds' ratios.
-limit_pairs()
-{
-	limit "$1, $2 / $3" "$(median_of "$1" "$2/$3")" "$4" "$5"
 }
 
 # ---- instructions ----
