@@ -45,7 +45,7 @@ typedef struct ChildSide
 
 static const char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
 										  "/sbin:/bin",
-										  "LC_ALL=C", NULL};
+										  "LC_ALL=C", "TZ=UTC", NULL};
 
 /* ---- in the child ---- */
 

@@ -91,7 +91,7 @@ my ($pid) = pgbouncers();
 my %environment = map { split /=/, $_, 2 } split /\0/, slurp_file("/proc/$pid/environ");
 # a shell that starts it adds some
 is_deeply([ sort grep { !/^(PWD|OLDPWD|SHLVL|_)$/ } keys %environment ],
-	[ 'LC_ALL', 'PATH' ], 'it has nothing of the server\'s environment');
+	[ 'LC_ALL', 'PATH', 'TZ' ], 'it has nothing of the server\'s environment');
 my $status = slurp_file("/proc/$pid/status");
 my ($blocked) = $status =~ /^SigBlk:\s*([0-9a-f]+)/m;
 # of SIGPIPE it sees to itself
