@@ -206,11 +206,6 @@ extern void dbperf_pool_limits_init(void);
 
 /* In which mode the pool is for a database and a role; in any process. */
 extern PoolMode dbperf_pool_mode_for(const char *database, const char *role);
-/*
- * The mode that pool_roles or else pool_databases has for the pool of a
- * database and role, POOL_MODE_DEFAULT if none of them has.  Raises no error.
- */
-extern PoolMode dbperf_pool_limited_mode(const char *database, const char *role);
 
 /* ---- pool_console.c ---- */
 
