@@ -20,6 +20,9 @@ static char		   notes[sizeof(((PoolShared *) NULL)->note)];
 static TimestampTz since = 0; /* when the problems became what they are */
 static bool		   logged = false;
 
+static void
+add_line(char *lines, Size size, const char *format, va_list args) pg_attribute_printf(3, 0);
+
 /* Add a line unless it is there. */
 static void
 add_line(char *lines, Size size, const char *format, va_list args)
