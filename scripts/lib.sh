@@ -240,12 +240,13 @@ get_pgbouncer()
 	as_server "$DBPERF_PGBOUNCER" --version | sed -n 1p
 }
 
-# The first port from 54330 on where nobody listens.
+# free_port [FROM]: the first port from there on where nobody listens, below those
+# that the system gives to clients.
 free_port()
 {
 	local port
 
-	for port in {54330..54429}; do
+	for ((port = ${1:-24320}; port < 24620; port++)); do
 		if ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
 			echo "$port"
 			return

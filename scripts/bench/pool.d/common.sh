@@ -49,8 +49,8 @@ make_base()
 
 	server_listen=127.0.0.1
 	server_port=$(free_port)
-	pool_port=$((server_port + 100))
-	hand_port=$((server_port + 200))
+	pool_port=$(free_port $((server_port + 1)))
+	hand_port=$(free_port $((pool_port + 1)))
 	pgbouncer_version=$(as_server "$DBPERF_PGBOUNCER" --version |
 		sed -n 's/^PgBouncer \([0-9]*\)\.\([0-9]*\)\.\([0-9]*\).*/\1 \2 \3/p' |
 		awk '{ print 10000 * $1 + 100 * $2 + $3 }')
