@@ -242,6 +242,7 @@ get_pgbouncer()
 
 # free_port [FROM]: the first port from there on where nobody listens, below those
 # that the system gives to clients.
+# shellcheck disable=SC2120	# the argument is optional
 free_port()
 {
 	local port

@@ -28,9 +28,10 @@ persistent_efficiency()
 	side_on pool
 	load md5 "$clients" $((2 * seconds)) -j 2 --sampling-rate=0.1
 	pause 2.5
-	heading "B: dbperf.pool_efficiency"
+	heading "B: dbperf.pool_efficiency, dbperf.pool_advice()"
 	db postgres -P pager=off -P footer=off -x -c "SELECT * FROM dbperf.pool_efficiency
 		WHERE database_name = 'bench' AND period = 'lifetime'"
+	db postgres -At -F ': ' -c "SELECT setting, reason FROM dbperf.pool_advice()"
 	side_off pool
 }
 
