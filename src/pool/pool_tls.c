@@ -124,6 +124,8 @@ dbperf_pool_append_tls(StringInfo text, StringInfo errors)
 	append_stamp(text, key);
 	appendStringInfo(text, "client_tls_cert_file = %s\n", certificate);
 	append_stamp(text, certificate);
+	/* it asks nobody for a certificate, but reads a list of authorities, and fails without one */
+	appendStringInfo(text, "client_tls_ca_file = %s\n", certificate);
 	appendStringInfo(text, "client_tls_ciphers = %s\n", setting("ssl_ciphers"));
 	appendStringInfo(text, "client_tls_protocols = ");
 	for (int i = first; i <= last; i++)
