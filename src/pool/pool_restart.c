@@ -17,6 +17,7 @@ static bool		rolling = false;
 static bool		told;	 /* the process has been told to end */
 static int		process; /* whose turn it is */
 static PoolStop how;
+static bool		repeat; /* asked for once more, too late for some of them */
 
 /*
  * Begin with the program as it is now.  One that cannot be used changes
@@ -40,7 +41,7 @@ begin_restart(PoolRun *run)
 	strlcpy(run->program_setting, dbperf_pool_program, sizeof(run->program_setting));
 	run->program_version = version;
 	rolling = true;
-	told = false;
+	told = repeat = false;
 	process = 0;
 }
 
@@ -61,10 +62,12 @@ dbperf_pool_take_restart(PoolRun *run)
 		return;
 	}
 
-	/* it is under way: only the haste can change */
+	/* it is under way: one that still waits for its clients may be hurried */
 	how = Max(how, request);
 	if (told && dbperf_pool_process_state(process) == POOL_STOPPING)
 		dbperf_pool_process_stop(process, how, true);
+	else
+		repeat = true;
 }
 
 /*
@@ -72,7 +75,7 @@ dbperf_pool_take_restart(PoolRun *run)
  * again.  Returns whether one is under way.
  */
 bool
-dbperf_pool_roll(const PoolRun *run)
+dbperf_pool_roll(PoolRun *run)
 {
 	PoolState state;
 
@@ -92,6 +95,8 @@ dbperf_pool_roll(const PoolRun *run)
 		told = false;
 		process++;
 		rolling = process < run->launch.processes;
+		if (!rolling && repeat)
+			begin_restart(run);
 	}
 	else if (state == POOL_FAILED)
 		rolling = false; /* the others are left as they are */

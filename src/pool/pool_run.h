@@ -105,7 +105,7 @@ extern void		 dbperf_pool_end_all(void);
 
 /* ---- pool_restart.c ---- */
 extern void dbperf_pool_take_restart(PoolRun *run);
-extern bool dbperf_pool_roll(const PoolRun *run);
+extern bool dbperf_pool_roll(PoolRun *run);
 extern void dbperf_pool_end_restart(void);
 
 /* ---- pool_report.c ---- */
