@@ -37,6 +37,9 @@
 /* The first PgBouncer that also passes IntervalStyle on. */
 #define INTERVAL_STYLE_VERSION 12000
 
+/* The first one that passes on whatever the server reports to its clients. */
+#define REPORTED_VERSION 12600
+
 #define EXAMPLE_SIZE 80
 
 /* What is said of a feature. */
@@ -126,6 +129,16 @@ dbperf_pool_passes_on(const char *setting, size_t length)
 										"DateStyle",		"IntervalStyle",
 										"TimeZone",			"standard_conforming_strings"};
 
+	if (dbperf_pool_shared->version >= REPORTED_VERSION)
+	{
+		char name[NAMEDATALEN];
+
+		if (length >= sizeof(name))
+			return false;
+		memcpy(name, setting, length);
+		name[length] = '\0';
+		return (GetConfigOptionFlags(name, true) & GUC_REPORT) != 0;
+	}
 	for (int i = 0; i < lengthof(names); i++)
 	{
 		if (strlen(names[i]) == length && pg_strncasecmp(names[i], setting, length) == 0)
