@@ -270,11 +270,16 @@ Returns the output.  Statements that fail end the test.
 sub pool_try
 {
 	my ($user, $sql, %options) = @_;
+	my $input = "${PostgreSQL::Test::Utils::tmp_check}/pool_try_$$.sql";
 	my ($out, $err);
 
+	# not through a pipe: a client that is refused ends before it reads
+	open my $file, '>', $input or die "$input: $!";
+	print $file $sql;
+	close $file or die "$input: $!";
 	local $ENV{PGPASSWORD} = $options{password} // $passwords{$user} // '';
 	my $run = IPC::Run::start([ @psql, '-d', pool_conninfo($user, %options) ],
-		'<', \$sql, '>', \$out, '2>', \$err, IPC::Run::timeout(60));
+		'<', $input, '>', \$out, '2>', \$err, IPC::Run::timeout(60));
 	IPC::Run::finish($run);
 	chomp $out;
 	return ($? >> 8, $out, $err);
