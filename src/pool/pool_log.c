@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,6 +73,32 @@ last_part(const char *text)
 }
 
 /*
+ * What a line of that level says, NULL if it is none: "time [pid] LEVEL text".
+ * Lines quote names that clients have made up, so that only the beginning tells
+ * what PgBouncer means.
+ */
+static const char *
+message_of(const char *line, const char *level)
+{
+	const char *text = strstr(line, "] ");
+	size_t		len = strlen(level);
+
+	if (!isdigit((unsigned char) line[0]) || text == NULL || strncmp(text + 2, level, len) != 0 ||
+		text[2 + len] != ' ')
+		return NULL;
+	return text + 2 + len + 1;
+}
+
+/* Whether the line is of that level, and begins with these words. */
+static bool
+says(const char *line, const char *level, const char *words)
+{
+	const char *message = message_of(line, level);
+
+	return message != NULL && strncmp(message, words, strlen(words)) == 0;
+}
+
+/*
  * Find out from the lines, which this takes apart, whether it took its files
  * when it was last told to.
  */
@@ -84,12 +111,12 @@ look_for_refusal(LogState *log, char *lines)
 	for (char *line = strtok_r(lines, "\n", &save); line != NULL;
 		 line = strtok_r(NULL, "\n", &save))
 	{
-		if (strstr(line, "re-reading config") != NULL || strstr(line, "RELOAD command") != NULL ||
-			strstr(line, "process up:") != NULL)
+		if (says(line, "LOG", "got SIGHUP, re-reading config") ||
+			says(line, "LOG", "RELOAD command issued") || says(line, "LOG", "process up:"))
 			log->refused[0] = error[0] = '\0';
-		else if (strstr(line, " ERROR ") != NULL)
+		else if (message_of(line, "ERROR") != NULL)
 			strlcpy(error, without_prefix(line), sizeof(error));
-		else if (strstr(line, "config file loading failed") != NULL)
+		else if (says(line, "WARNING", "config file loading failed"))
 			strlcpy(log->refused, error[0] != '\0' ? error : without_prefix(line),
 					sizeof(log->refused));
 	}
@@ -138,8 +165,8 @@ dbperf_pool_refusal(int process)
 static bool
 is_complaint(const char *line)
 {
-	return strstr(line, " ERROR ") != NULL || strstr(line, " FATAL ") != NULL ||
-		   strstr(line, " WARNING ") != NULL;
+	return message_of(line, "ERROR") != NULL || message_of(line, "FATAL") != NULL ||
+		   message_of(line, "WARNING") != NULL;
 }
 
 /*
