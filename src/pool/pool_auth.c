@@ -75,12 +75,12 @@ bool
 dbperf_pool_roles_changed(void)
 {
 	bool limits = dbperf_pool_limits_changed();
+	bool released = dbperf_pool_evict();
 
-	dbperf_pool_evict();
 	/* the start of a transaction takes the invalidations that have arrived */
 	StartTransactionCommand();
 	CommitTransactionCommand();
-	return limits || changes != changes_written || GetCurrentTimestamp() >= next_expiry;
+	return limits || released || changes != changes_written || GetCurrentTimestamp() >= next_expiry;
 }
 
 /*

@@ -153,6 +153,7 @@ dbperf_pool_write_files(const PoolLaunch *launch)
 {
 	PoolWriting writing = {.launch = launch};
 	PoolRules	rules = {NIL};
+	PoolRoles  *roles;
 	bool		written = false;
 
 	initStringInfo(&writing.errors);
@@ -162,7 +163,9 @@ dbperf_pool_write_files(const PoolLaunch *launch)
 						errmsg("the data directory's path and dbperf.pool_listen_addresses must "
 							   "not have control characters")));
 	writing.server = dbperf_pool_server_address();
-	writing.roles = dbperf_pool_read_roles(&writing.errors);
+	roles = dbperf_pool_read_roles(&writing.errors);
+	dbperf_pool_hold_names(roles);
+	writing.roles = roles;
 	writing.limits = dbperf_pool_limits(&writing.errors);
 	rules.roles = writing.roles;
 	dbperf_pool_read_rules(&rules, &writing.errors);

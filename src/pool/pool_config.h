@@ -117,7 +117,8 @@ extern char *dbperf_pool_hba_text(const PoolRules *rules, StringInfo errors);
 /* ---- pool_evict.c ---- */
 extern void dbperf_pool_evict_others(const PoolLaunch *launch, const PoolRoles *roles);
 extern void dbperf_pool_evict_nobody(void);
-extern void dbperf_pool_evict(void);
+extern void dbperf_pool_hold_names(PoolRoles *roles);
+extern bool dbperf_pool_evict(void);
 
 /* ---- pool_tls.c ---- */
 extern void dbperf_pool_append_tls(StringInfo text, StringInfo errors);

@@ -201,6 +201,11 @@ extern TimestampTz dbperf_pool_next_expiry(void);
  */
 extern bool dbperf_pool_roles_changed(void);
 
+/*
+ * Whether that should be asked again soon, because clients are being ended.
+ */
+extern bool dbperf_pool_evicts(void);
+
 /* ---- pool_limits.c ---- */
 extern void dbperf_pool_limits_init(void);
 

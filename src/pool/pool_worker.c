@@ -381,6 +381,8 @@ time_to_sleep(void)
 	if (!active)
 		return Min(ROUND,
 				   Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_launch), 1));
+	if (dbperf_pool_evicts() && !leaving)
+		return SHORT_ROUND;
 	for (int i = 0; i < run.launch.processes; i++)
 	{
 		PoolState state = dbperf_pool_process_state(i);

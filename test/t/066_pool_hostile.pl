@@ -64,6 +64,48 @@ ok(eventually(sub { of_pool('log') =~ /auto-database.*$words/ }, 5), 'their name
 sleep 1.5;
 is(of_pool('problem'), '', 'and are not taken for words of the pool');
 
+# ---- a name that becomes that of another role ----
+
+foreach my $encryption ('md5', 'scram-sha-256')
+{
+	write_rules('host all all 127.0.0.1/32 md5');
+	sql(qq{SET password_encryption = '$encryption';
+		CREATE ROLE alice LOGIN PASSWORD 'of alice'; CREATE ROLE bob LOGIN PASSWORD 'of bob'});
+	ok(eventually(sub { login('alice', password => 'of alice') == 0 }, 5), "alice gets in: $encryption");
+	my $former = pool_client('alice', password => 'of alice');
+	my $other = pool_client('app');
+	my ($oid) = oids($former) =~ /^(\d+) \1$/;
+	ok($oid, 'as herself');
+	sql(qq{SET client_min_messages = error; SET password_encryption = '$encryption'; BEGIN;
+		ALTER ROLE alice RENAME TO former; ALTER ROLE bob RENAME TO alice;
+		ALTER ROLE alice PASSWORD 'of bob'; COMMIT});
+	if (!$kills)
+	{
+		ok(eventually(sub { of_pool('problem') =~ /still connected: .*"alice".* cannot log in with/ }, 8),
+			'who has the name of another one has to wait');
+		is(login('alice', password => 'of bob'), 2, 'for the clients to leave');
+		unlike(oids($former), qr/^\d+ \d+$/, 'who cannot become the one who has their name');
+		$former->quit;
+	}
+	ok(eventually(sub { login('alice', password => 'of bob') == 0 }, 15), 'bob is alice then');
+	my $new = pool_client('alice', password => 'of bob');
+	like(oids($new), qr/^(\d+) \1$/, 'and has no session of the one who was');
+	unlike(oids($new), qr/^$oid /, 'at all');
+	unlike(oids($former), qr/^\d+ \d+$/, 'who has none of his') if $kills;
+	ok($other->is_alive, 'nobody else was dropped');
+
+	# the session is idle in the pool while the role goes and comes back
+	$new->quit;
+	sql(qq{DROP ROLE alice, former; CREATE ROLE alice LOGIN PASSWORD 'again'});
+	ok(eventually(sub { login('alice', password => 'again') == 0 }, 5), 'a role is made anew');
+	my $again = pool_client('alice', password => 'again');
+	like(oids($again), qr/^(\d+) \1$/, 'and has no session of the one that was dropped');
+	$again->quit;
+	$other->quit;
+	$former->quit;
+	sql('DROP ROLE alice');
+}
+
 nothing_crashed();
 $node->stop;
 
