@@ -173,12 +173,13 @@ dbperf_pool_write_files(const PoolLaunch *launch)
 	check_addresses(&writing);
 	check_names(&writing, rules.databases);
 
-	written |=
-		dbperf_pool_write_file(dbperf_pool_auth_path(), dbperf_pool_auth_text(writing.roles));
+	/* PgBouncer reads the auth file unasked: who is new must not come before the rules */
 	if (dbperf_pool_auth == POOL_AUTH_HBA)
 		written |= dbperf_pool_write_file(dbperf_pool_hba_path(),
 										  dbperf_pool_hba_text(&rules, &writing.errors));
 	written |= write_inis(&writing);
+	written |=
+		dbperf_pool_write_file(dbperf_pool_auth_path(), dbperf_pool_auth_text(writing.roles));
 	publish_errors(writing.errors.data);
 	dbperf_pool_roles_written(writing.roles);
 	dbperf_pool_evict_others(launch, writing.roles);

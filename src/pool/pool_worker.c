@@ -61,20 +61,27 @@ current_mode(void)
 	return dbperf_pool_mode == POOL_MODE_DEFAULT ? default_mode : (PoolMode) dbperf_pool_mode;
 }
 
-/* Write the files if need be, and have the processes read them. */
+/*
+ * Write the files if need be, and have the processes read them.  After an error
+ * nobody knows which were written, and the next time finds them as they should
+ * be: they are read then in any case.
+ */
 static long
 files_step(void *arg)
 {
+	static bool failed = false;
 	TimestampTz now = GetCurrentTimestamp();
 
 	(void) arg;
 	files_written = false;
 	if (dbperf_pool_roles_changed() || files_due || now >= dbperf_pool_next_expiry())
 	{
-		files_due = true;
-		if (dbperf_pool_write_files(&run.launch))
+		bool failed_before = failed;
+
+		files_due = failed = true;
+		if (dbperf_pool_write_files(&run.launch) || failed_before)
 			dbperf_pool_reload_processes();
-		files_due = false;
+		files_due = failed = false;
 	}
 	files_written = true;
 	return ROUND;

@@ -106,6 +106,19 @@ foreach my $encryption ('md5', 'scram-sha-256')
 	sql('DROP ROLE alice');
 }
 
+# ---- files that cannot be written ----
+
+write_rules('host all app 127.0.0.1/32 scram-sha-256');
+ok(eventually(sub { login('app') == 0 }, 5), 'the rules let a role in');
+mkdir "$files/pool1.ini.new" or die;
+$node->append_conf('postgresql.conf', 'dbperf.pool_size = 6');
+write_rules('host all app 127.0.0.1/32 reject');
+ok(eventually(sub { of_pool('problem') =~ /files could not be written/ }, 5), 'a file cannot be written');
+$node->append_conf('postgresql.conf', 'dbperf.pool_size = 5');
+$node->reload;
+ok(eventually(sub { of_pool('problem') eq '' }, 5), 'and need not be, after all');
+ok(eventually(sub { login('app') == 2 }, 3), 'the rules that were written meanwhile are heeded');
+rmdir "$files/pool1.ini.new" or die;
 nothing_crashed();
 $node->stop;
 
