@@ -64,6 +64,20 @@ mode_name(int mode)
 	}
 }
 
+/* Appends where something listens, as PgBouncer wants it. */
+static void
+append_host(StringInfo text, const char *directory, int port)
+{
+	appendStringInfoString(text, "host='");
+	for (const char *c = directory; *c != '\0'; c++)
+	{
+		if (*c == '\'')
+			appendStringInfoChar(text, '\'');
+		appendStringInfoChar(text, *c);
+	}
+	appendStringInfo(text, "' port=%d", port);
+}
+
 /*
  * Where the server is, as PgBouncer wants it; an error if it cannot be reached.
  */
@@ -89,14 +103,7 @@ dbperf_pool_server_address(void)
 							   directory),
 						errdetail("PgBouncer does not take commas and control characters.")));
 	initStringInfo(&text);
-	appendStringInfoString(&text, "host='");
-	for (const char *c = directory; *c != '\0'; c++)
-	{
-		if (*c == '\'')
-			appendStringInfoChar(&text, '\'');
-		appendStringInfoChar(&text, *c);
-	}
-	appendStringInfo(&text, "' port=%d", PostPortNumber);
+	append_host(&text, directory, PostPortNumber);
 	return text.data;
 }
 
@@ -242,8 +249,11 @@ append_peers(const PoolWriting *writing, StringInfo text)
 		return;
 	appendStringInfoString(text, "[peers]\n");
 	for (int i = 0; i < writing->launch->processes; i++)
-		appendStringInfo(text, "%d = host=%s port=%d\n", i + 1, dbperf_pool_socket_directory(i),
-						 writing->launch->port);
+	{
+		appendStringInfo(text, "%d = ", i + 1);
+		append_host(text, dbperf_pool_socket_directory(i), writing->launch->port);
+		appendStringInfoChar(text, '\n');
+	}
 }
 
 /* ---- settings ---- */

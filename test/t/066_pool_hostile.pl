@@ -122,4 +122,19 @@ rmdir "$files/pool1.ini.new" or die;
 nothing_crashed();
 $node->stop;
 
+# ---- a data directory with a path that has to be quoted ----
+
+my $odd = start_pool('odd', "dbperf.pool_processes = $processes");
+$odd->stop;
+my $path = PostgreSQL::Test::Utils::tempdir_short() . q{/it's a=path};
+system_or_bail('mv', $odd->{_basedir}, $path);
+$odd->{_basedir} = $path;
+$odd->start;
+ok(pool_is_up($processes), 'the pool runs in a directory with an odd name');
+is(of_pool(q{coalesce(problem, '') || coalesce(config_error, '')}, 'process = 1'), '', 'and is content');
+pool_role('app', 'secret');
+is(pool_sql('app', 'SELECT 1'), '1', 'it lets clients in');
+like(of_pool('console', 'process = 1'), qr/^\Q$path\E/, 'and its sockets are there');
+$odd->stop;
+
 done_testing();
