@@ -376,6 +376,9 @@ stop_signal(const Process *mine)
 		case POOL_STOP_SAFE:
 			return SIGINT;
 		case POOL_STOP_NOW:
+			/* without a handler yet, SIGQUIT would leave a core file with secrets */
+			if (mine->state == POOL_STARTING)
+				return SIGKILL;
 			return drains ? SIGQUIT : SIGTERM;
 		case POOL_STOP_NOT:
 		case POOL_STOP_KILL:

@@ -137,4 +137,22 @@ is(pool_sql('app', 'SELECT 1'), '1', 'it lets clients in');
 like(of_pool('console', 'process = 1'), qr/^\Q$path\E/, 'and its sockets are there');
 $odd->stop;
 
+# ---- the end of a process that has just been executed ----
+
+my $marker = "$path/quit";
+my $program = "$path/program";
+append_to_file($program, qq{#!/usr/bin/perl
+if (\$ARGV[0] eq '--version') { print "PgBouncer 1.24.1\\n"; exit; }
+\$SIG{QUIT} = sub { open my \$file, '>', "$marker"; exit };
+sleep 60;
+});
+chmod 0700, $program or die;
+(my $quoted = $program) =~ s/'/''/g;
+$odd->append_conf('postgresql.conf', "dbperf.pool_program = '$quoted'");
+$odd->start;
+ok(eventually(sub { of_pool('state', 'process = 1') eq 'starting' }, 5), 'a process starts');
+sleep 1;
+$odd->stop;
+ok(!-e $marker, 'it is not ended with a signal that leaves a core file');
+
 done_testing();
