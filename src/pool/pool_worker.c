@@ -422,7 +422,11 @@ pool_step(void *arg)
 	else if (dbperf_pool && !smart)
 		launch();
 	else
+	{
+		/* what a crash or a launch that failed has left, secrets for one thing */
 		dbperf_pool_forget_processes();
+		dbperf_pool_remove_files();
+	}
 	dbperf_pool_report_end();
 	return time_to_sleep();
 }

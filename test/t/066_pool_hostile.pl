@@ -135,6 +135,15 @@ is(of_pool(q{coalesce(problem, '') || coalesce(config_error, '')}, 'process = 1'
 pool_role('app', 'secret');
 is(pool_sql('app', 'SELECT 1'), '1', 'it lets clients in');
 like(of_pool('console', 'process = 1'), qr/^\Q$path\E/, 'and its sockets are there');
+
+# ---- files of a pool that had no time to remove them ----
+
+ok(-e "$path/pgdata/pgsql_tmp_dbperf_pool/users.txt", 'there are secrets');
+$odd->stop('immediate');
+$odd->append_conf('postgresql.conf', 'dbperf.pool = off');
+$odd->start;
+ok(eventually(sub { !-e "$path/pgdata/pgsql_tmp_dbperf_pool" }, 5),
+	'they do not stay if the pool is not started again');
 $odd->stop;
 
 # ---- the end of a process that has just been executed ----
@@ -148,7 +157,7 @@ sleep 60;
 });
 chmod 0700, $program or die;
 (my $quoted = $program) =~ s/'/''/g;
-$odd->append_conf('postgresql.conf', "dbperf.pool_program = '$quoted'");
+$odd->append_conf('postgresql.conf', "dbperf.pool = on\ndbperf.pool_program = '$quoted'");
 $odd->start;
 ok(eventually(sub { of_pool('state', 'process = 1') eq 'starting' }, 5), 'a process starts');
 sleep 1;
