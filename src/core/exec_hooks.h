@@ -172,9 +172,10 @@ typedef struct DbperfPlanner
 
 /*
  * Called before each utility command of this process, nested ones and parts of
- * others included, if it is set.  It may raise an error, as if the command did.
+ * others included, if it is set; part: the server made it of another one.  It may
+ * raise an error, as if the command did.
  */
-extern void (*dbperf_utility_watch)(Node *utility);
+extern void (*dbperf_utility_watch)(Node *utility, bool part);
 
 /* How many EXPLAIN commands run, one in another. */
 extern int dbperf_explaining;

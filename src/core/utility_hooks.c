@@ -21,7 +21,7 @@ static ProcessUtility_hook_type prev_ProcessUtility = NULL;
 static planner_hook_type		prev_planner = NULL;
 
 int dbperf_explaining = 0;
-void (*dbperf_utility_watch)(Node *utility) = NULL;
+void (*dbperf_utility_watch)(Node *utility, bool part) = NULL;
 
 static bool			 never = false;
 static DbperfPlanner planner = {.wanted = &never};
@@ -200,7 +200,7 @@ utility_begin(PlannedStmt *pstmt, const char *queryString, ProcessUtilityContext
 	dbperf_top_check();
 	dbperf_pending_demote(GetCurrentSubTransactionId());
 	if (unlikely(dbperf_utility_watch != NULL))
-		dbperf_utility_watch(pstmt->utilityStmt);
+		dbperf_utility_watch(pstmt->utilityStmt, context == PROCESS_UTILITY_SUBCOMMAND);
 	wanted = context == PROCESS_UTILITY_SUBCOMMAND ? 0 : modules_wanting(level_of_begin());
 	stmt = wanted != 0 ? dbperf_statement_make(wanted) : NULL;
 	if (stmt == NULL)

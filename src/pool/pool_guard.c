@@ -22,6 +22,8 @@
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "core/client_port.h"
 #include "core/core.h"
@@ -66,7 +68,7 @@ static object_access_hook_type prev_object_access = NULL;
 /* Of this transaction: */
 static uint32 seen = 0;					 /* features that were reported, one bit for each */
 static bool	  called_set_config = false; /* and it may have been for the session */
-static bool	  created_relation = false;	 /* of any kind */
+static bool	  created_object = false;	 /* a relation, type or function */
 static bool	  created_transient = false; /* a temporary one that it drops itself */
 
 /* ---- reports ---- */
@@ -221,7 +223,8 @@ look_for_settings(void)
 
 /*
  * A relation is created, by such a command if it is temporary.  What the
- * transaction drops itself is of no harm.
+ * transaction drops itself is of no harm, and so is what the server creates for
+ * REFRESH MATERIALIZED VIEW CONCURRENTLY, which has such a name.
  */
 static void
 watch_create(const RangeVar *relation, OnCommitAction on_commit, const char *command)
@@ -231,7 +234,7 @@ watch_create(const RangeVar *relation, OnCommitAction on_commit, const char *com
 		return;
 	if (on_commit == ONCOMMIT_DROP)
 		created_transient = true;
-	else
+	else if (strncmp(relation->relname, "pg_temp_", strlen("pg_temp_")) != 0)
 		report(POOL_FEATURE_TEMP_OBJECT, command);
 }
 
@@ -244,12 +247,13 @@ watch_cursor(const DeclareCursorStmt *stmt)
 
 /*
  * Called before each utility command.  The scripts of extensions are trusted:
- * what they set is undone at their end.
+ * what they set is undone at their end.  A sequence that is part of a table goes
+ * with that.
  */
 static void
-watch_utility(Node *utility)
+watch_utility(Node *utility, bool part)
 {
-	if (creating_extension)
+	if (creating_extension || (part && IsA(utility, CreateSeqStmt)))
 		return;
 
 	switch (nodeTag(utility))
@@ -278,6 +282,9 @@ watch_utility(Node *utility)
 			break;
 		case T_ViewStmt:
 			watch_create(castNode(ViewStmt, utility)->view, ONCOMMIT_NOOP, "CREATE TEMPORARY VIEW");
+			break;
+		case T_RefreshMatViewStmt:
+			created_transient |= castNode(RefreshMatViewStmt, utility)->concurrent;
 			break;
 		case T_PrepareStmt:
 			report(POOL_FEATURE_PREPARE, "PREPARE");
@@ -337,25 +344,26 @@ watch_object(ObjectAccessType access, Oid class, Oid object, int subobject, void
 		prev_object_access(access, class, object, subobject, arg);
 	if (access == OAT_FUNCTION_EXECUTE)
 		watch_function(object);
-	else if (access == OAT_POST_CREATE && class == RelationRelationId)
-		created_relation = true;
+	else if (access == OAT_POST_CREATE && (class == RelationRelationId || class == TypeRelationId ||
+										   class == ProcedureRelationId))
+		created_object = true;
 }
 
 /* ---- transactions ---- */
 
 /*
  * The transaction is about to commit: looks for what could not be seen before.
- * Relations can be temporary because of search_path, and made by what is not a
- * command.
+ * Objects can be temporary because of search_path, or made by what is not a
+ * command, and types and functions have no word for it.
  */
 void
 dbperf_pool_guard_before_commit(void)
 {
-	if (likely(!called_set_config && !created_relation) || !is_shared())
+	if (likely(!called_set_config && !created_object) || !is_shared())
 		return;
 	if (called_set_config)
 		look_for_settings();
-	if (created_relation && !created_transient &&
+	if (created_object && !created_transient &&
 		(MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE) != 0)
 		report(POOL_FEATURE_TEMP_OBJECT, "creating a temporary object");
 }
@@ -366,7 +374,7 @@ dbperf_pool_guard_xact_end(void)
 {
 	seen = 0;
 	called_set_config = false;
-	created_relation = false;
+	created_object = false;
 	created_transient = false;
 }
 

@@ -240,6 +240,10 @@ feature_is('CREATE TEMP VIEW v AS SELECT 1', 'temporary object', 1, 'a view',
 	message => qr/WARNING:  CREATE TEMPORARY VIEW/);
 feature_is('BEGIN; SET LOCAL search_path = pg_temp; CREATE TABLE hidden (n int); COMMIT',
 	'temporary object', 1, 'by search_path', message => qr/WARNING:  creating a temporary object/);
+feature_is('CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS $$SELECT 1$$',
+	'temporary object', 1, 'a function', message => qr/WARNING:  creating a temporary object/);
+feature_is(q{CREATE TYPE pg_temp.kind AS ENUM ('one')},
+	'temporary object', 1, 'a type', message => qr/WARNING:  creating a temporary object/);
 feature_is('PREPARE p64 AS SELECT 1', 'prepare', 1, 'PREPARE', message => qr/WARNING:  PREPARE/);
 feature_is("LOAD '\$libdir/plugins/none'; SELECT 1", 'load', 1, 'LOAD', refused => 1,
 	message => qr/WARNING:  LOAD/);
@@ -295,6 +299,12 @@ is(sql(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), '0', 'no l
 isnt(pool_sql('app', 'SHOW work_mem'), '9MB', 'no setting was left');
 is(pool_sql('app', q{BEGIN; SET LOCAL work_mem = '9MB'; SHOW work_mem; COMMIT}),
 	'9MB', 'what is for a transaction works');
+feature_is(q{BEGIN; CREATE TEMP TABLE counting (n serial, m int GENERATED ALWAYS AS IDENTITY) ON COMMIT DROP;
+	ALTER TABLE counting ADD COLUMN o serial; COMMIT},
+	'temporary object', 0, 'the sequences of a temporary table of the transaction');
+feature_is(q{CREATE MATERIALIZED VIEW once AS SELECT 1 AS n; CREATE UNIQUE INDEX ON once (n);
+	REFRESH MATERIALIZED VIEW CONCURRENTLY once},
+	'temporary object', 0, 'what a command creates for itself');
 
 # in session mode all of it survives
 my $before = sql('SELECT sum(transactions) FROM dbperf.pool_guard_counts');
