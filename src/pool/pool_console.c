@@ -70,6 +70,33 @@ fail(PoolConsole *console)
 }
 
 /*
+ * Where the console of a process is.  What the environment of the server may say
+ * otherwise is named, since PgBouncer refuses options; an empty value counts only
+ * in a string like this.
+ */
+static void
+put_address(char *to, size_t size, int process)
+{
+	char directory[2 * MAXPGPATH];
+	int	 len = 0;
+
+	for (const char *c = dbperf_pool_socket_directory(process); *c != '\0'; c++)
+	{
+		if (len > (int) sizeof(directory) - 3)
+			break;
+		if (*c == '\'' || *c == '\\')
+			directory[len++] = '\\';
+		directory[len++] = *c;
+	}
+	directory[len] = '\0';
+	snprintf(to, size,
+			 "host='%s' port=%d user=pgbouncer dbname=pgbouncer application_name=dbperf "
+			 "sslmode=disable gssencmode=disable channel_binding=disable hostaddr='' options='' "
+			 "requirepeer='' target_session_attrs=any",
+			 directory, dbperf_pool_shared->port);
+}
+
+/*
  * Starts a conversation with a process, or goes on with it if it is ready:
  * connects, then sends the command.  Raises no error; a failure shows in the
  * stage and in error.
@@ -77,30 +104,18 @@ fail(PoolConsole *console)
 void
 dbperf_pool_console_begin(PoolConsole *console, int process, const char *command)
 {
-	const char *directory = dbperf_pool_socket_directory(process);
-	char		port[16];
-	const char *keys[] = {"host",
-						  "port",
-						  "user",
-						  "dbname",
-						  "application_name",
-						  "sslmode",
-						  "gssencmode",
-						  "channel_binding",
-						  NULL};
-	const char *values[] = {directory, port,	  "pgbouncer", "pgbouncer", "dbperf",
-							"disable", "disable", "disable",   NULL};
+	char address[2 * MAXPGPATH + 256];
 
 	memset(console, 0, sizeof(PoolConsole));
 	console->process = process;
-	snprintf(port, sizeof(port), "%d", dbperf_pool_shared->port);
+	put_address(address, sizeof(address), process);
 	strlcpy(console->command, command, sizeof(console->command));
 	if (!AcquireExternalFD())
 	{
 		keep_error(console, "too many open files");
 		return;
 	}
-	console->conn = PQconnectStartParams(keys, values, 0);
+	console->conn = PQconnectStart(address);
 	if (console->conn == NULL)
 	{
 		ReleaseExternalFD();
@@ -149,6 +164,26 @@ connected(PoolConsole *console)
 		dbperf_pool_console_send(console, command);
 }
 
+/*
+ * Takes a result that is no answer.  After most of them the conversation can go
+ * on.
+ */
+static void
+take_failure(PoolConsole *console, PGresult *result)
+{
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (PQresultStatus(result) == PGRES_FATAL_ERROR)
+		keep_error(console, message != NULL ? message : PQerrorMessage(console->conn));
+	else
+		keep_error(console, "an answer that is not PgBouncer's");
+
+	/* libpq would have this result again and again if it is of COPY */
+	if (PQstatus(console->conn) == CONNECTION_BAD || PQresultStatus(result) != PGRES_FATAL_ERROR)
+		dbperf_pool_console_close(console);
+	PQclear(result);
+}
+
 /* Takes what has arrived of an answer. */
 static void
 receive(PoolConsole *console)
@@ -158,7 +193,7 @@ receive(PoolConsole *console)
 		fail(console);
 		return;
 	}
-	while (!PQisBusy(console->conn))
+	while (console->stage == CONSOLE_ASKED && !PQisBusy(console->conn))
 	{
 		PGresult *result = PQgetResult(console->conn);
 
@@ -174,15 +209,7 @@ receive(PoolConsole *console)
 			console->result = result;
 			continue;
 		}
-		keep_error(console, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) != NULL
-								? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)
-								: PQerrorMessage(console->conn));
-		PQclear(result);
-		if (PQstatus(console->conn) == CONNECTION_BAD)
-		{
-			dbperf_pool_console_close(console);
-			return;
-		}
+		take_failure(console, result);
 	}
 }
 

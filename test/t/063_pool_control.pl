@@ -8,6 +8,8 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use DbperfTest;
+use IO::Socket::UNIX;
+use POSIX ();
 use PoolTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -40,6 +42,14 @@ sub paused
 
 	return scalar grep { (split /\|/)[0] eq $database && /\|1\|0$/ }
 	  map { split /\n/, console($_, 'SHOW DATABASES') } 1, 2;
+}
+
+# The unix socket of a process.
+sub socket_of
+{
+	my ($process) = @_;
+
+	return sql("SELECT console || '/.s.PGSQL.' || port FROM dbperf.pool_status WHERE process = $process");
 }
 
 # ---- reload ----
@@ -190,6 +200,42 @@ fails(q{SET statement_timeout = '1s'; SELECT dbperf.pool_pause('postgres')},
 	qr/canceling statement due to statement timeout/, 'a pause waits longer, but not for ever');
 kill 'CONT', $pids[0];
 ok(eventually(sub { paused('postgres') == 0 }), 'nobody stays paused');
+
+# ---- something else in the place of a console ----
+
+my $socket = socket_of(1);
+rename $socket, "$socket.away" or die "$socket: $!";
+my $listener = IO::Socket::UNIX->new(Type => SOCK_STREAM, Local => $socket, Listen => 5) or die "$socket: $!";
+my $impostor = fork;
+if ($impostor == 0)
+{
+	# lets everybody in, and answers that rows in the format of COPY follow
+	while (my $connection = $listener->accept)
+	{
+		sysread $connection, my $startup, 1000;
+		syswrite $connection, pack('a N N a N a', 'R', 8, 0, 'Z', 5, 'I');
+		sysread $connection, my $query, 1000;
+		syswrite $connection, pack('a N C n', 'H', 7, 0, 0);
+		sysread $connection, $query, 1000;
+	}
+	POSIX::_exit(0);
+}
+fails(q{SET statement_timeout = '10s'; SELECT dbperf.pool_reload()},
+	qr/Process 1: an answer that is not PgBouncer's\./, 'an answer that makes no sense is none');
+kill 'KILL', $impostor;
+waitpid $impostor, 0;
+close $listener;
+rename "$socket.away", $socket or die "$socket: $!";
+is(sql('SELECT dbperf.pool_reload()'), 2, 'the console is there again');
+
+# ---- what the environment says of connections ----
+
+{
+	local $ENV{PGOPTIONS} = '-c work_mem=5MB';
+	$node->restart;
+}
+ok(pool_is_up(2), 'the pool is there after a restart');
+is(sql('SELECT dbperf.pool_reload()'), 2, 'PGOPTIONS of the server is not for consoles');
 
 # ---- advice ----
 
