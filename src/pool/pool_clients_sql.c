@@ -53,8 +53,9 @@ ask_both_ends(BothEnds *ends, PoolRunning *running)
 
 	if (!dbperf_pool_list_running(running) || running->n == 0)
 		return 0;
-	(void) dbperf_pool_ask_all(running, "SHOW CLIENTS", ANSWER_MS, clients, errors);
-	(void) dbperf_pool_ask_all(running, "SHOW SERVERS", ANSWER_MS, servers, later_errors);
+	(void) dbperf_pool_ask_all(running, "SHOW CLIENTS", ANSWER_MS, NULL, NULL, clients, errors);
+	(void) dbperf_pool_ask_all(running, "SHOW SERVERS", ANSWER_MS, NULL, NULL, servers,
+							   later_errors);
 	for (int i = 0; i < running->n; i++)
 	{
 		if (clients[i] != NULL && servers[i] != NULL)

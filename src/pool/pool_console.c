@@ -274,8 +274,7 @@ sleep_for_any(PoolConsole *const *consoles, int n, long ms)
 }
 
 /*
- * Lets conversations go on for ms at most, -1 = without a limit, until none of
- * them is busy.  Returns whether none is.  Can be cancelled: then it raises an
+ * Lets conversations go on for ms at most, until none of them is busy.  Returns whether none is.  Can be cancelled: then it raises an
  * error, and the caller has to close them.
  */
 bool
@@ -287,7 +286,7 @@ dbperf_pool_console_wait(PoolConsole *const *consoles, int n, long ms)
 
 	for (;;)
 	{
-		long left = -1;
+		long left;
 
 		CHECK_FOR_INTERRUPTS();
 		busy = false;
@@ -296,8 +295,7 @@ dbperf_pool_console_wait(PoolConsole *const *consoles, int n, long ms)
 			advance(consoles[i]);
 			busy |= dbperf_pool_console_busy(consoles[i]);
 		}
-		if (ms >= 0)
-			left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
 		if (!busy || left == 0)
 			break;
 		if (sleep_for_any(consoles, n, left) & WL_LATCH_SET)
@@ -383,15 +381,27 @@ close_all(PoolConsole *consoles, int n)
 		dbperf_pool_console_close(&consoles[i]);
 }
 
+/* Waits for several conversations, ms at most, or for as long as it is worth it. */
+static void
+wait_for_all(PoolConsole *const *all, int n, long ms, PoolWorthWaiting worth_it, void *arg)
+{
+	if (worth_it == NULL)
+		(void) dbperf_pool_console_wait(all, n, ms);
+	else
+		while (!dbperf_pool_console_wait(all, n, ms) && worth_it(arg))
+			;
+}
+
 /*
  * Sends a command to the consoles of several processes at once.  Returns how
  * many answered; those that did not have NULL as their answer and an error.
- * Takes ms at most, -1 = without a limit, and can be cancelled.  Everything is
- * in the current memory context.
+ * Takes ms at most, or, if worth_it is given, until that says that it is not: it
+ * is called each ms.  Can be cancelled.  Everything is in the current memory
+ * context.
  */
 int
-dbperf_pool_ask_all(const PoolRunning *running, const char *command, long ms, PoolAnswer **answers,
-					char **errors)
+dbperf_pool_ask_all(const PoolRunning *running, const char *command, long ms,
+					PoolWorthWaiting worth_it, void *arg, PoolAnswer **answers, char **errors)
 {
 	PoolConsole *consoles = palloc0(running->n * sizeof(PoolConsole));
 	PoolConsole *all[POOL_MAX_PROCESSES];
@@ -404,13 +414,14 @@ dbperf_pool_ask_all(const PoolRunning *running, const char *command, long ms, Po
 	}
 	PG_TRY();
 	{
-		(void) dbperf_pool_console_wait(all, running->n, ms);
+		wait_for_all(all, running->n, ms, worth_it, arg);
 		for (int i = 0; i < running->n; i++)
 		{
 			answers[i] = NULL;
 			errors[i] = NULL;
 			if (dbperf_pool_console_busy(&consoles[i]))
-				errors[i] = psprintf("no answer within %ld ms", ms);
+				errors[i] = worth_it != NULL ? pstrdup("no longer waited for")
+											 : psprintf("no answer within %ld ms", ms);
 			else if ((answers[i] = dbperf_pool_console_answer(&consoles[i])) == NULL)
 				errors[i] = pstrdup(consoles[i].error);
 		}

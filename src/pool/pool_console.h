@@ -53,9 +53,13 @@ typedef struct PoolRunning
 	int process[POOL_MAX_PROCESSES]; /* their numbers, from 0 */
 } PoolRunning;
 
+/* Whether to wait on for answers that are not there. */
+typedef bool (*PoolWorthWaiting)(void *arg);
+
 extern bool dbperf_pool_list_running(PoolRunning *running);
-extern int	dbperf_pool_ask_all(const PoolRunning *running, const char *command, long ms,
-								PoolAnswer **answers, char **errors);
+extern int
+dbperf_pool_ask_all(const PoolRunning *running, const char *command, long ms,
+					PoolWorthWaiting worth_it, void *arg, PoolAnswer **answers, char **errors);
 
 /* Versions of PgBouncer that brought what is used here. */
 #define POOL_VERSION_CLIENT_IDS 12400 /* and KILL_CLIENT */

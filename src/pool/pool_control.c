@@ -23,6 +23,9 @@
 /* Time for what PgBouncer does at once. */
 #define COMMAND_MS 5000
 
+/* A pause that waits looks so often whether it has been undone. */
+#define LOOK_MS 1000
+
 PG_FUNCTION_INFO_V1(dbperf_pool_reload);
 PG_FUNCTION_INFO_V1(dbperf_pool_pause);
 PG_FUNCTION_INFO_V1(dbperf_pool_resume);
@@ -86,7 +89,7 @@ list_errors(const PoolRunning *running, const Replies *replies)
 static int
 tell_all(const PoolRunning *running, const char *command, long ms, Replies *replies)
 {
-	return dbperf_pool_ask_all(running, command, ms, replies->answers, replies->errors);
+	return dbperf_pool_ask_all(running, command, ms, NULL, NULL, replies->answers, replies->errors);
 }
 
 /* A command about a database, as the console wants it quoted. */
@@ -114,6 +117,7 @@ typedef struct Pause
 {
 	const PoolRunning *running;
 	const char		  *database;
+	int				   seen_resumed; /* looks in a row */
 } Pause;
 
 /*
@@ -132,6 +136,45 @@ undo_pause(int code, Datum arg)
 	RESUME_INTERRUPTS();
 }
 
+/* What a process says of a database. */
+typedef enum PauseState
+{
+	PAUSE_UNKNOWN, /* it has no clients of it and hides it, or did not answer */
+	PAUSE_NO,
+	PAUSE_YES
+} PauseState;
+
+static PauseState
+pause_state(const PoolAnswer *databases, const char *database)
+{
+	for (int row = 0; databases != NULL && row < databases->rows; row++)
+	{
+		const char *name = dbperf_pool_value(databases, row, "name");
+
+		if (name != NULL && strcmp(name, database) == 0)
+			return dbperf_pool_number(databases, row, "paused") != 0 ? PAUSE_YES : PAUSE_NO;
+	}
+	return PAUSE_UNKNOWN;
+}
+
+/*
+ * Whether a pause is still waited for: if somebody resumes the database
+ * meanwhile, PgBouncer never answers.  One look may come before the command.
+ */
+static bool
+is_worth_waiting(void *arg)
+{
+	Pause  *pause = arg;
+	Replies replies;
+	bool	resumed = false;
+
+	(void) tell_all(pause->running, "SHOW DATABASES", COMMAND_MS, &replies);
+	for (int i = 0; i < pause->running->n; i++)
+		resumed |= pause_state(replies.answers[i], pause->database) == PAUSE_NO;
+	pause->seen_resumed = resumed ? pause->seen_resumed + 1 : 0;
+	return pause->seen_resumed < 2;
+}
+
 /*
  * pool_pause(database): in all processes, or in none.  Returns when no server
  * connection to the database is left.
@@ -142,7 +185,8 @@ dbperf_pool_pause(PG_FUNCTION_ARGS)
 	char	   *database = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	PoolRunning running;
 	Replies		replies;
-	Pause		pause = {&running, database};
+	Pause		pause = {&running, database, 0};
+	char	   *command = database_command("PAUSE", database);
 
 	require_running(&running, true);
 	if (dbperf_pool_serves)
@@ -158,28 +202,18 @@ dbperf_pool_pause(PG_FUNCTION_ARGS)
 
 	PG_ENSURE_ERROR_CLEANUP(undo_pause, PointerGetDatum(&pause));
 	{
-		if (tell_all(&running, database_command("PAUSE", database), -1, &replies) < running.n)
+		if (dbperf_pool_ask_all(&running, command, LOOK_MS, is_worth_waiting, &pause,
+								replies.answers, replies.errors) < running.n)
 			ereport(ERROR,
 					(errcode(ERRCODE_CONNECTION_FAILURE),
 					 errmsg("could not pause the connection pool for database \"%s\"", database),
-					 errdetail_internal("%s", list_errors(&running, &replies))));
+					 errdetail_internal("%s", list_errors(&running, &replies)),
+					 pause.seen_resumed > 0
+						 ? errhint("Somebody has resumed it meanwhile, or a process was restarted.")
+						 : 0));
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(undo_pause, PointerGetDatum(&pause));
 	PG_RETURN_VOID();
-}
-
-/* Whether a process says that a database is paused. */
-static bool
-says_paused(const PoolAnswer *databases, const char *database)
-{
-	for (int row = 0; row < databases->rows; row++)
-	{
-		const char *name = dbperf_pool_value(databases, row, "name");
-
-		if (name != NULL && strcmp(name, database) == 0)
-			return dbperf_pool_number(databases, row, "paused") != 0;
-	}
-	return false;
 }
 
 /*
@@ -204,7 +238,8 @@ dbperf_pool_resume(PG_FUNCTION_ARGS)
 	for (int i = 0; i < running.n; i++)
 	{
 		if (replies.answers[i] == NULL)
-			failed |= later.answers[i] == NULL || says_paused(later.answers[i], database);
+			failed |=
+				later.answers[i] == NULL || pause_state(later.answers[i], database) == PAUSE_YES;
 	}
 	if (failed)
 		ereport(ERROR,

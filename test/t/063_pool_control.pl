@@ -100,14 +100,13 @@ is(paused('postgres'), 0, 'nothing is paused');
 
 # ---- a pause that waits ----
 
+my $pauses = q{SELECT pid FROM pg_stat_activity WHERE state = 'active'
+	AND query LIKE 'SELECT dbperf.pool_pause%' AND pid <> pg_backend_pid()};
+
 # Waits until a statement of pool_pause() runs.
 sub pausing
 {
-	return eventually(
-		sub {
-			sql(q{SELECT pid FROM pg_stat_activity WHERE state = 'active'
-				AND query LIKE 'SELECT dbperf.pool_pause%' AND pid <> pg_backend_pid()});
-		});
+	return eventually(sub { sql($pauses) });
 }
 
 sub pause_in_background
@@ -144,6 +143,24 @@ $run->finish;
 is($err, '', 'it ends when the transaction ends');
 cmp_ok(paused('postgres'), '>', 0, 'with all paused');
 sql(q{SELECT dbperf.pool_resume('postgres')});
+
+# somebody else ends it, from which PgBouncer's answer never comes
+foreach my $how (q{SELECT dbperf.pool_resume('postgres')},
+	q{SET statement_timeout = 500; SELECT dbperf.pool_pause('postgres')})
+{
+	$client->query('BEGIN');
+	$client->query('SELECT 1');
+	$run = pause_in_background(\$err);
+	pausing();
+	ok(eventually(sub { paused('postgres') > 0 }), 'a transaction holds it up');
+	$node->psql('postgres', $how);
+	ok(eventually(sub { !sql($pauses) }, 10), 'a pause that is undone by somebody else ends')
+	  or $run->signal('TERM');
+	$run->finish;
+	like($err, qr/could not pause.*no longer waited for.*Somebody has resumed it/s, 'with an error');
+	is($client->query('COMMIT'), '', 'the transaction goes on');
+	is(paused('postgres'), 0, 'and nobody stays paused');
+}
 
 # a process dies meanwhile
 $client->query('BEGIN');
