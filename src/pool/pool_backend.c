@@ -131,7 +131,7 @@ skip_literal(const char *s)
 
 /*
  * Whether PgBouncer has sent these statements on its own account: to clean up
- * in session mode, and to pass the settings of a client on to the server
+ * in session mode, to see whether a connection that was idle works, and to pass the settings of a client on to the server
  * connection that it gets, which always has this form.
  */
 static bool
@@ -139,7 +139,7 @@ sent_by_pooler(const char *text)
 {
 	if (text == NULL)
 		return false;
-	if (strcmp(text, "DISCARD ALL") == 0)
+	if (strcmp(text, "DISCARD ALL") == 0 || strcmp(text, POOL_CHECK_QUERY) == 0)
 		return true;
 	if (strncmp(text, "SET ", 4) != 0)
 		return false;

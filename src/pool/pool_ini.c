@@ -289,6 +289,7 @@ append_sizes(const PoolWriting *writing, StringInfo text)
 	appendStringInfo(text, "server_idle_timeout = %d\n", dbperf_pool_server_idle_timeout);
 	appendStringInfo(text, "server_lifetime = %d\n", dbperf_pool_server_lifetime);
 	appendStringInfo(text, "server_login_retry = %d\n", LOGIN_RETRY);
+	appendStringInfo(text, "server_check_query = %s\n", POOL_CHECK_QUERY);
 	if (writing->launch->version >= POOL_VERSION_PREPARED)
 		appendStringInfo(text, "max_prepared_statements = %d\n",
 						 dbperf_pool_max_prepared_statements);

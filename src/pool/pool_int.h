@@ -244,6 +244,10 @@ extern void dbperf_pool_count_login(void);
 extern void dbperf_pool_count_transaction(int64 us, bool committed);
 
 /* ---- pool_backend.c, pool_guard.c ---- */
+
+/* By which PgBouncer checks server connections; nobody's transaction. */
+#define POOL_CHECK_QUERY "SELECT 'pool check'"
+
 extern void dbperf_pool_backend_init(void);
 
 /* Whether this server process serves a pool's connection. */

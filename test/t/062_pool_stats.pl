@@ -18,6 +18,7 @@ my $node = start_pool(
 dbperf.pool_processes = 2
 dbperf.pool_mode = transaction
 dbperf.pool_size = 4
+dbperf.pool_extra_config = 'server_check_delay = 0'
 });
 my $old = pgbouncer_version() < 12400;
 
