@@ -91,7 +91,22 @@ count_served(PoolPair *pair, TimestampTz now)
 	dbperf_pool_need(pair->needs, now)->connects += more_connects;
 }
 
-/* Sums up the pools of all processes. */
+/* Whether there is anything in a pool. */
+static bool
+is_used(const int64 *gauges)
+{
+	for (int g = 0; g < POOL_GAUGES; g++)
+	{
+		if (gauges[g] != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Sums up the pools of all processes.  Those that are empty get no entry: they
+ * may have been made by somebody who has tried names with a wrong password.
+ */
 static void
 collect_gauges(void)
 {
@@ -108,6 +123,8 @@ collect_gauges(void)
 		{
 			const PollPair *from = &dbperf_pool_polled[i].pairs[p];
 
+			if (!is_used(from->gauges))
+				continue;
 			pair = dbperf_pool_pair(from->key.database, from->key.role);
 			for (int g = 0; g < GAUGE_WAIT_US; g++)
 				pair->gauges[g] += from->gauges[g];
@@ -159,12 +176,8 @@ collect_samples(TimestampTz now)
 	hash_seq_init(&scan, dbperf_pool_pairs);
 	while ((pair = hash_seq_search(&scan)) != NULL)
 	{
-		bool used = false;
-
 		count_served(pair, now);
-		for (int g = 0; g < POOL_GAUGES; g++)
-			used |= pair->gauges[g] != 0;
-		if (!used)
+		if (!is_used(pair->gauges))
 			continue;
 		pair->used = now;
 		sample_database(pair, now, us);

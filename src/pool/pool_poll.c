@@ -127,7 +127,7 @@ is_console(const PoolAnswer *answer, int row, const char *column)
 	return name == NULL || strcmp(name, "pgbouncer") == 0;
 }
 
-/* What the process knows of a database. */
+/* What the process knows of a database that it names. */
 static PollDatabase *
 process_database(PollProcess *process, const char *name)
 {
@@ -139,6 +139,7 @@ process_database(PollProcess *process, const char *name)
 	database = hash_search(process->databases, key, HASH_ENTER, &found);
 	if (!found)
 		memset((char *) database + NAMEDATALEN, 0, sizeof(PollDatabase) - NAMEDATALEN);
+	database->round = process->round;
 	return database;
 }
 
@@ -172,15 +173,45 @@ add_to_span(PoolSpan *span, const int64 *more)
 		span->waits[wait_bucket(more[SUM_WAIT_US] / transactions)] += transactions;
 }
 
+/* Whether a database has done anything since the last time. */
+static bool
+has_news(const int64 *more)
+{
+	for (int i = 0; i < POOL_SUMS; i++)
+	{
+		if (more[i] > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Forgets databases that the process has not named in this round. */
+static void
+forget_databases(PollProcess *process)
+{
+	HASH_SEQ_STATUS scan;
+	PollDatabase   *database;
+
+	hash_seq_init(&scan, process->databases);
+	while ((database = hash_seq_search(&scan)) != NULL)
+	{
+		if (database->round != process->round)
+			(void) hash_search(process->databases, database->name, HASH_REMOVE, NULL);
+	}
+}
+
 /*
  * SHOW STATS: adds to the sums what is more than at the last time.  A sum that
- * is less now has lost one of its pools; nobody knows how much that had.
+ * is less now has lost one of its pools; nobody knows how much that had.  A
+ * database in which nothing happens gets no entry: PgBouncer lists whatever name
+ * somebody has tried, with a wrong password, too.
  */
 static void
 take_sums(PollProcess *process, const PoolAnswer *answer)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
+	process->round++;
 	for (int row = 0; row < answer->rows; row++)
 	{
 		const char	 *name = dbperf_pool_value(answer, row, "database");
@@ -198,6 +229,8 @@ take_sums(PollProcess *process, const PoolAnswer *answer)
 			more[i] = Max(sum - seen->sums[i], 0);
 			seen->sums[i] = sum;
 		}
+		if (!has_news(more))
+			continue;
 		LWLockAcquire(POOL_STATS_LOCK, LW_EXCLUSIVE);
 		database = dbperf_pool_database(name);
 		for (int i = 0; i < POOL_SUMS; i++)
@@ -214,6 +247,7 @@ take_gauges(PollProcess *process, const PoolAnswer *answer)
 {
 	if (process->pairs != NULL)
 		pfree(process->pairs);
+	process->pairs = NULL;
 	process->num_pairs = 0;
 	process->pairs =
 		MemoryContextAllocZero(process->context, Max(answer->rows, 1) * sizeof(PollPair));
@@ -259,6 +293,7 @@ take_databases(PollProcess *process, const PoolAnswer *answer)
 		database->paused = dbperf_pool_number(answer, row, "paused") != 0;
 		database->pool_size = dbperf_pool_number(answer, row, "pool_size");
 	}
+	forget_databases(process);
 	process->answered = GetCurrentTimestamp();
 }
 

@@ -30,6 +30,7 @@ typedef struct PollDatabase
 	int64 sums[POOL_SUMS];	 /* as last seen */
 	bool  paused;
 	int64 pool_size;
+	int64 round; /* in which it was named last */
 } PollDatabase;
 
 /* A pool of one process. */
@@ -47,6 +48,7 @@ typedef struct PollProcess
 	PollStep	  step;		/* what it is asked */
 	bool		  done;		/* with this round */
 	bool		  late;		/* did not answer in time */
+	int64		  round;	/* that is asked, or was asked last */
 	TimestampTz	  answered; /* the end of its last complete round */
 	MemoryContext context;
 	HTAB		 *databases;

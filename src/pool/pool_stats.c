@@ -277,6 +277,7 @@ dbperf_pool_database(const char *name)
 	if (database == NULL)
 		return &dbperf_pool_known->other;
 	memset((char *) database + NAMEDATALEN, 0, sizeof(PoolDatabase) - NAMEDATALEN);
+	database->used = GetCurrentTimestamp();
 	return database;
 }
 

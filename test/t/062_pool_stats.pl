@@ -98,6 +98,13 @@ cmp_ok(stats('postgres', 'xact_ms'), '>', 0, 'time');
 is(sql(q{SELECT count(*) FROM dbperf.pool_stats WHERE database_name = 'pgbouncer'}),
 	0, 'the consoles do not count');
 
+# names that somebody tries without a password, more than are kept
+pool_try('app', '', database => "nothing$_", password => 'wrong') foreach 1 .. 70;
+settle();
+is(sql(q{SELECT count(*) FROM dbperf.pool_stats WHERE database_name LIKE 'nothing%'}),
+	0, 'a database that nobody got into is none');
+cmp_ok(stats('two', 'transactions'), '>=', $two, 'and pushes out no other');
+
 # ---- reuse, waits ----
 
 cmp_ok(efficiency('reuse'), '>', 0.98, 'server connections are reused');
