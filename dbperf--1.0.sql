@@ -2106,7 +2106,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION dbperf.pool_advice() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dbperf.pool_advice() TO pg_monitor;
 COMMENT ON FUNCTION dbperf.pool_advice() IS
-'which sizes the work of the last 5 minutes asks for, and why: a row for each database and role that was seen at work at least 20 times (recommended is current if it fits), and one for each limit of the whole pool that was reached; sizes are server connections of all processes together; no recommendation: to be decided between several settings';
+'which sizes the work of the last 5 minutes asks for, and why: a row for each database and role that was seen at work at least 20 times (recommended is current if it fits; setting is a column of pool_databases or pool_roles if a row there decides), and one for each limit of the whole pool that was reached; sizes are server connections of all processes together; no recommendation: to be decided between several settings';
 
 --
 -- pool: session features that do not survive in it

@@ -43,9 +43,10 @@ PG_FUNCTION_INFO_V1(dbperf_pool_advice);
 /* What is known of a pair, out of shared memory. */
 typedef struct Demand
 {
-	PoolKey	 key;
-	PoolNeed need; /* sums of the last five minutes */
-	int64	 size; /* server connections that it may have */
+	PoolKey		key;
+	PoolNeed	need;	 /* sums of the last five minutes */
+	int64		size;	 /* server connections that it may have */
+	const char *setting; /* that decides it */
 } Demand;
 
 /* What is recommended. */
@@ -99,6 +100,9 @@ collect_demands(Demand *demands, int64 *clients)
 		*clients += pair->gauges[GAUGE_CLIENTS_ACTIVE] + pair->gauges[GAUGE_CLIENTS_WAITING];
 	}
 	LWLockRelease(POOL_STATS_LOCK);
+	for (int i = 0; i < n; i++)
+		demands[i].setting = dbperf_pool_size_setting(demands[i].key.database, demands[i].key.role,
+													  &demands[i].size);
 	return n;
 }
 
@@ -139,7 +143,7 @@ advise_pair(const Demand *demand, Advice *advice)
 	const PoolNeed *need = &demand->need;
 	bool			waits = need->full > WAITING_ACCEPTED * need->samples;
 
-	*advice = (Advice){"dbperf.pool_size", demand->size, demand->size, NULL};
+	*advice = (Advice){demand->setting, demand->size, demand->size, NULL};
 	if (waits && need->most_busy >= demand->size)
 		advise_full(demand, advice);
 	else if (waits || need->connects > need->samples)

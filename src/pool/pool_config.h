@@ -56,11 +56,12 @@ typedef struct PoolRowProblem
 	const char *hint; /* a sentence, or NULL */
 } PoolRowProblem;
 
-extern PoolLimits *dbperf_pool_limits(StringInfo errors);
-extern bool		   dbperf_pool_limits_changed(void);
-extern void		   dbperf_pool_limits_touched(void);
-extern void		   dbperf_pool_set_socket_base(const char *base);
-extern char		  *dbperf_pool_socket_base(void);
+extern PoolLimits	   *dbperf_pool_limits(StringInfo errors);
+extern bool				dbperf_pool_limits_changed(void);
+extern void				dbperf_pool_limits_touched(void);
+extern void				dbperf_pool_set_socket_base(const char *base);
+extern char			   *dbperf_pool_socket_base(void);
+extern const PoolLimit *dbperf_pool_limit_of(const PoolLimit *limits, int n, const char *name);
 extern bool dbperf_pool_parse_limit(HeapTuple row, TupleDesc desc, bool of_role, PoolLimit *limit,
 									PoolRowProblem *problem);
 

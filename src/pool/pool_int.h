@@ -212,6 +212,9 @@ extern void dbperf_pool_limits_init(void);
 /* In which mode the pool is for a database and a role; in any process. */
 extern PoolMode dbperf_pool_mode_for(const char *database, const char *role);
 
+/* What decides the size of their pool; *size is changed if that is a role's. */
+extern const char *dbperf_pool_size_setting(const char *database, const char *role, int64 *size);
+
 /* ---- pool_console.c ---- */
 
 typedef struct PoolAnswer

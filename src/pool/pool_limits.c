@@ -457,25 +457,44 @@ dbperf_pool_limits(StringInfo errors)
 PoolMode
 dbperf_pool_mode_for(const char *database, const char *role)
 {
-	PoolMode mode = POOL_MODE_DEFAULT;
+	const PoolLimit *limit;
+	PoolMode		 mode = POOL_MODE_DEFAULT;
 
 	LWLockAcquire(POOL_LIMITS_LOCK, LW_SHARED);
-	for (int i = 0; i < shared->copy.num_roles && mode == POOL_MODE_DEFAULT; i++)
-	{
-		if (strcmp(shared->copy.roles[i].name, role) == 0)
-			mode = shared->copy.roles[i].mode;
-	}
-	for (int i = 0; i < shared->copy.num_databases && mode == POOL_MODE_DEFAULT; i++)
-	{
-		if (strcmp(shared->copy.databases[i].name, database) == 0)
-			mode = shared->copy.databases[i].mode;
-	}
+	limit = dbperf_pool_limit_of(shared->copy.roles, shared->copy.num_roles, role);
+	if (limit == NULL || limit->mode == POOL_MODE_DEFAULT)
+		limit = dbperf_pool_limit_of(shared->copy.databases, shared->copy.num_databases, database);
+	if (limit != NULL)
+		mode = (PoolMode) limit->mode;
 	LWLockRelease(POOL_LIMITS_LOCK);
 	if (mode != POOL_MODE_DEFAULT)
 		return mode;
-
 	LWLockAcquire(POOL_STATUS_LOCK, LW_SHARED);
 	mode = dbperf_pool_shared->mode;
 	LWLockRelease(POOL_STATUS_LOCK);
 	return mode;
+}
+
+/*
+ * What decides the size of a pool: the setting, or a row of pool_databases, or
+ * one of pool_roles, whose size is put into *size.  In any process.
+ */
+const char *
+dbperf_pool_size_setting(const char *database, const char *role, int64 *size)
+{
+	const PoolLimit *limit;
+	const char		*setting = "dbperf.pool_size";
+
+	LWLockAcquire(POOL_LIMITS_LOCK, LW_SHARED);
+	limit = dbperf_pool_limit_of(shared->copy.databases, shared->copy.num_databases, database);
+	if (limit != NULL && limit->size >= 0)
+		setting = "pool_databases.pool_size";
+	limit = dbperf_pool_limit_of(shared->copy.roles, shared->copy.num_roles, role);
+	if (limit != NULL && limit->size >= 0 && dbperf_pool_shared->version >= POOL_VERSION_USER_SIZE)
+	{
+		setting = "pool_roles.pool_size";
+		*size = limit->size;
+	}
+	LWLockRelease(POOL_LIMITS_LOCK);
+	return setting;
 }

@@ -140,3 +140,17 @@ dbperf_pool_parse_limit(HeapTuple row, TupleDesc desc, bool of_role, PoolLimit *
 	return parse_number(row, desc, "min_size", 0, MAX_BACKENDS, &limit->min_size, problem) &&
 		   parse_number(row, desc, "reserve", 0, MAX_BACKENDS, &limit->reserve, problem);
 }
+
+/*
+ * The limits of a name among n, NULL if it has none.
+ */
+const PoolLimit *
+dbperf_pool_limit_of(const PoolLimit *limits, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (strcmp(limits[i].name, name) == 0)
+			return &limits[i];
+	}
+	return NULL;
+}

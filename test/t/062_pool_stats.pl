@@ -18,6 +18,7 @@ my $node = start_pool(
 dbperf.pool_processes = 2
 dbperf.pool_mode = transaction
 dbperf.pool_size = 4
+dbperf.database = 'postgres'
 dbperf.pool_extra_config = 'server_check_delay = 0'
 });
 my $old = pgbouncer_version() < 12400;
@@ -193,6 +194,21 @@ cmp_ok(
 is( sql(q{SELECT setting, current, recommended >= 4, reason ~ '^clients waited in \d+ % of \d+ samples'
 	FROM dbperf.pool_advice() WHERE database_name = 'postgres' AND user_name = 'app'}),
 	'dbperf.pool_size|4|t|t', 'a pool in which clients waited is advised upon');
+
+sub advised
+{
+	return sql(q{SELECT setting, current FROM dbperf.pool_advice()
+		WHERE database_name = 'postgres' AND user_name = 'app'});
+}
+sql(q{INSERT INTO dbperf.pool_databases (database_name, pool_size) VALUES ('postgres', 3)});
+ok(eventually(sub { advised() eq 'pool_databases.pool_size|4' }), 'the size of a database is named');
+SKIP:
+{
+	skip 'roles have sizes since 1.23', 1 if pgbouncer_version() < 12300;
+	sql(q{INSERT INTO dbperf.pool_roles (role_name, pool_size) VALUES ('app', 2)});
+	ok(eventually(sub { advised() eq 'pool_roles.pool_size|2' }), 'and that of a role')
+	  or diag(advised());
+}
 
 # ---- nothing of it is for everybody ----
 
