@@ -41,6 +41,13 @@ typedef struct RuleText
 
 /* ---- names ---- */
 
+/* Whether a name can stand in a line, in quotes. */
+static bool
+fits_line(const char *name)
+{
+	return strpbrk(name, "\n\r") == NULL;
+}
+
 /* Appends a name in quotes, which take any meaning of its own from it. */
 static void
 append_name(StringInfo text, const char *name)
@@ -113,7 +120,7 @@ append_matching(StringInfo text, const PoolRules *rules, const AuthToken *token)
 	{
 		const DbperfDatabase *database = lfirst(cell);
 
-		if (dbperf_pool_plain_text(database->name) && dbperf_auth_token_is(token, database->name))
+		if (fits_line(database->name) && dbperf_auth_token_is(token, database->name))
 			append_name(text, database->name);
 	}
 }
@@ -141,7 +148,7 @@ databases_text(const PoolRules *rules, const HbaLine *line)
 			continue;
 		else if (dbperf_auth_token_is_pattern(token))
 			append_matching(&text, rules, token);
-		else if (dbperf_pool_plain_text(name))
+		else if (fits_line(name))
 			append_name(&text, name);
 	}
 	return text.data;
@@ -323,8 +330,7 @@ append_same_role(const PoolRules *rules, RuleText *rule, StringInfo errors)
 		const DbperfDatabase *database = lfirst(cell);
 		StringInfoData		  name;
 
-		if (!dbperf_pool_plain_text(database->name) ||
-			dbperf_pool_role(rules->roles, database->name) == NULL)
+		if (!fits_line(database->name) || dbperf_pool_role(rules->roles, database->name) == NULL)
 			continue;
 		initStringInfo(&name);
 		append_name(&name, database->name);

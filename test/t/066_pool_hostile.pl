@@ -106,6 +106,13 @@ foreach my $encryption ('md5', 'scram-sha-256')
 	sql('DROP ROLE alice');
 }
 
+# ---- a name with control characters ----
+
+sql(qq{CREATE DATABASE "a\tb"});
+write_rules(qq{host "a\tb" all 127.0.0.1/32 reject}, 'host all all 127.0.0.1/32 scram-sha-256');
+ok(eventually(sub { login('app', database => "a\tb") == 2 }, 5), 'a database is closed');
+is(login('app'), 0, 'others are not');
+
 # ---- files that cannot be written ----
 
 write_rules('host all app 127.0.0.1/32 scram-sha-256');
