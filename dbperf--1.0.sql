@@ -1700,6 +1700,10 @@ CREATE FUNCTION dbperf.pool_status(
     OUT port int,
     OUT program text,
     OUT console text,
+    OUT server_connections int,
+    OUT most_server_connections int,
+    OUT server_connection_limit int,
+    OUT refused_logins bigint,
     OUT problem text,
     OUT note text,
     OUT config_error text,
@@ -1716,7 +1720,8 @@ COMMENT ON FUNCTION dbperf.pool_status() IS
 CREATE VIEW dbperf.pool_status AS
     SELECT s.process, s.state, s.pid, s.version, s.started, s.restarts, s.last_exit,
            s.last_exit_time, s.next_start, s.pool_mode, s.listen_addresses, s.port, s.program,
-           s.console, s.problem, s.note, s.config_error, s.log
+           s.console, s.server_connections, s.most_server_connections,
+           s.server_connection_limit, s.refused_logins, s.problem, s.note, s.config_error, s.log
       FROM dbperf.pool_status() AS s;
 REVOKE ALL ON dbperf.pool_status FROM PUBLIC;
 GRANT SELECT ON dbperf.pool_status TO pg_monitor;
@@ -1742,6 +1747,14 @@ COMMENT ON COLUMN dbperf.pool_status.pool_mode IS
 'when a server connection is given back to the pool; the same for all processes, like the next three';
 COMMENT ON COLUMN dbperf.pool_status.console IS
 'directory of the unix socket on which the operating system''s user of this server reaches the console of the process: psql -h directory -p port -U pgbouncer pgbouncer';
+COMMENT ON COLUMN dbperf.pool_status.server_connections IS
+'server processes that serve the pool now, of all databases, roles and processes; the same for all processes, like the next three';
+COMMENT ON COLUMN dbperf.pool_status.most_server_connections IS
+'the most of them at once since the server was started';
+COMMENT ON COLUMN dbperf.pool_status.server_connection_limit IS
+'how many there can be: dbperf.pool_max_server_connections, or what it stands for';
+COMMENT ON COLUMN dbperf.pool_status.refused_logins IS
+'logins of the pool above that limit since the server was started';
 COMMENT ON COLUMN dbperf.pool_status.problem IS
 'what keeps the pool from running as it is set, and what to do about it; the same for all processes, like note and config_error';
 COMMENT ON COLUMN dbperf.pool_status.note IS

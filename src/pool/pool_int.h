@@ -67,7 +67,7 @@ extern int	 dbperf_pool_max_clients;			 /* in all processes */
 extern int	 dbperf_pool_max_server_connections; /* -1: see dbperf_pool_connection_limit() */
 extern int	 dbperf_pool_query_wait_timeout;	 /* s, 0 = none */
 extern int	 dbperf_pool_server_idle_timeout;	 /* s, 0 = none */
-extern int	 dbperf_pool_server_lifetime;		 /* s, 0 = none */
+extern int	 dbperf_pool_server_lifetime;		 /* s, 0 = after each use */
 extern int	 dbperf_pool_max_prepared_statements;
 extern bool	 dbperf_pool_allow_superuser;
 extern int	 dbperf_pool_auth;
@@ -113,7 +113,8 @@ typedef struct PoolProcess
 
 /*
  * Written by the pool's worker only, under the lock unless a field is atomic;
- * "restart" by whoever asks for it.
+ * "restart" by whoever asks for it, and the last group by the server processes
+ * that serve a pool.
  */
 typedef struct PoolShared
 {

@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#define STATUS_COLUMNS 18
+#define STATUS_COLUMNS 22
 
 PG_FUNCTION_INFO_V1(dbperf_pool_status);
 PG_FUNCTION_INFO_V1(dbperf_pool_restart);
@@ -99,6 +99,10 @@ fill_row(Row *row, const PoolShared *pool, int process)
 	put_int(row, pool->port);
 	put_text(row, pool->program);
 	put_text(row, on ? dbperf_pool_socket_directory(process) : "");
+	put(row, true, Int32GetDatum(pg_atomic_read_u32(&dbperf_pool_shared->pooled)));
+	put(row, true, Int32GetDatum(pg_atomic_read_u32(&dbperf_pool_shared->most_pooled)));
+	put(row, true, Int32GetDatum(dbperf_pool_connection_limit()));
+	put(row, true, Int64GetDatum(pg_atomic_read_u64(&dbperf_pool_shared->refused)));
 	put_text(row, problem_of(pool));
 	put_text(row, pool->note);
 	put_text(row, pool->config_error);

@@ -134,6 +134,8 @@ sub storm
 	return;
 }
 storm('a storm');
+is(of_pool('most_server_connections, server_connection_limit, refused_logins > 0'), "$limit|$limit|t",
+	'pool_status says so');
 cmp_ok(count_in_log(qr/DETAIL:  All databases and roles together may have $limit\./), '>', 0,
 	'those that are refused are told why');
 
