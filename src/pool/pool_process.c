@@ -4,68 +4,39 @@
  *		The life of each PgBouncer: started, seen to listen, watched, stopped.
  *
  * The worker calls dbperf_pool_process_watch() for each of them again and
- * again; nothing here waits, dbperf_pool_end_all() apart.
+ * again; nothing here waits.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "miscadmin.h"
-#include "pool/pool_run.h"
+#include "pool/pool_process.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 
 #define LISTEN_WITHIN 10000 /* ms from the start */
 #define VERIFY_EVERY 10000	/* ms between two looks at who listens */
-#define SAFE_WITHIN 5000	/* ms that transactions get to end */
-#define NOW_WITHIN 1000		/* ms to end at once, before it is killed */
-#define BACK_OFF_MIN 1000	/* ms after an end that nobody asked for */
-#define BACK_OFF_MAX 60000	/* ms */
-#define GOOD_RUN 60000		/* ms after which earlier ends do not count */
-#define EARLY_ENDS_MAX 3	/* before it listened, in a row */
-#define EXIT_WITHIN 300		/* ms that processes get when the worker ends */
-#define KILL_WITHIN 1000	/* ms that the system gets to end what was killed */
-#define REAP_EVERY 10		/* ms */
 
-/* A process, as the worker sees it. */
-typedef struct Process
-{
-	PoolChild	child;
-	PoolState	state; /* the same as in shared memory */
-	int			version;
-	TimestampTz started;
-	TimestampTz deadline; /* of the start or of a stage of the stop, 0 = none */
-	TimestampTz verified; /* when it was last seen to listen */
-	TimestampTz next_start;
-	PoolStop	stop;
-	bool		again;		   /* start it after this end */
-	bool		reload;		   /* it is to do that as soon as it listens */
-	bool		restarts;	   /* the next start follows an end that nobody asked for */
-	int			failures;	   /* ends that nobody asked for, in a row */
-	int			early_ends;	   /* those before it listened, in a row */
-	char		problem[1024]; /* what is wrong, "" = nothing */
-} Process;
-
-static Process processes[POOL_MAX_PROCESSES];
+PoolLife dbperf_pool_lives[POOL_MAX_PROCESSES];
 
 /* ---- small things ---- */
 
 PoolState
 dbperf_pool_process_state(int process)
 {
-	return processes[process].state;
+	return dbperf_pool_lives[process].state;
 }
 
 /* Whether a process that waits is to be started now. */
 bool
 dbperf_pool_process_due(int process)
 {
-	return processes[process].state == POOL_WAITING &&
-		   GetCurrentTimestamp() >= processes[process].next_start;
+	return dbperf_pool_lives[process].state == POOL_WAITING &&
+		   GetCurrentTimestamp() >= dbperf_pool_lives[process].next_start;
 }
 
 /* How many processes there are. */
@@ -75,7 +46,7 @@ dbperf_pool_alive(void)
 	int alive = 0;
 
 	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
-		alive += processes[i].child.pid != 0;
+		alive += dbperf_pool_lives[i].child.pid != 0;
 	return alive;
 }
 
@@ -85,138 +56,23 @@ dbperf_pool_oldest_version(int version)
 {
 	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
 	{
-		if (processes[i].child.pid != 0)
-			version = Min(version, processes[i].version);
+		if (dbperf_pool_lives[i].child.pid != 0)
+			version = Min(version, dbperf_pool_lives[i].version);
 	}
 	return version;
 }
 
-static void
-set_state(int process, PoolState state)
+/* Sets its state, here and in shared memory. */
+void
+dbperf_pool_set_state(int process, PoolState state)
 {
-	Process *mine = &processes[process];
+	PoolLife *mine = &dbperf_pool_lives[process];
 
 	mine->state = state;
 	LWLockAcquire(POOL_STATUS_LOCK, LW_EXCLUSIVE);
 	dbperf_pool_shared->process[process].state = state;
 	dbperf_pool_shared->process[process].next_start = state == POOL_WAITING ? mine->next_start : 0;
 	LWLockRelease(POOL_STATUS_LOCK);
-}
-
-/* ---- ends ---- */
-
-/*
- * Have it started again after a while that is longer each time, or not before
- * something changes.
- */
-static void
-schedule(int process, bool early)
-{
-	Process *mine = &processes[process];
-	int64	 wait = BACK_OFF_MIN;
-
-	mine->early_ends = early ? mine->early_ends + 1 : 0;
-	if (mine->early_ends >= EARLY_ENDS_MAX)
-	{
-		set_state(process, POOL_FAILED);
-		return;
-	}
-	wait <<= Min(mine->failures, 10);
-	mine->failures++;
-	mine->next_start = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(wait, BACK_OFF_MAX));
-	set_state(process, POOL_WAITING);
-}
-
-/*
- * It cannot be started now, for a reason outside of it: try again later.
- */
-void
-dbperf_pool_process_failed(int process, const char *problem)
-{
-	strlcpy(processes[process].problem, problem, sizeof(processes[process].problem));
-	schedule(process, false);
-}
-
-/*
- * How a process ended, in words.
- */
-static void
-describe_end(PoolChild *child, int status, char *words, Size size)
-{
-	int error = dbperf_pool_exec_error(child);
-
-	if (error != 0)
-	{
-		errno = error;
-		snprintf(words, size, "could not be executed: %m");
-	}
-	else if (WIFSIGNALED(status))
-		snprintf(words, size, "was terminated by signal %d: %s", WTERMSIG(status),
-				 pg_strsignal(WTERMSIG(status)));
-	else
-		snprintf(words, size, "exited with status %d", WEXITSTATUS(status));
-}
-
-/* Nobody asked for the end. */
-static void
-ended_by_itself(int process, pid_t pid, const char *words, bool early)
-{
-	Process	   *mine = &processes[process];
-	TimestampTz now = GetCurrentTimestamp();
-	char		line[512];
-
-	if (TimestampDifferenceExceeds(mine->started, now, GOOD_RUN))
-		mine->failures = 0;
-	mine->restarts = true;
-	dbperf_pool_read_log(process);
-	dbperf_pool_last_complaint(process, line, sizeof(line));
-	ereport(LOG, (errmsg("PgBouncer (PID %d) of the connection pool %s", (int) pid, words),
-				  errdetail("The last lines of its log that matter: %s", line)));
-	/* a process that did not listen in time has a problem already */
-	if (early && mine->problem[0] == '\0')
-		snprintf(mine->problem, sizeof(mine->problem),
-				 "process %d %s before it listened; correct what its log says: \"%s\"", process + 1,
-				 words, line);
-	schedule(process, early);
-}
-
-/*
- * Collect the process if it has ended.
- */
-static void
-reap(int process)
-{
-	Process		*mine = &processes[process];
-	PoolProcess *shared = &dbperf_pool_shared->process[process];
-	pid_t		 pid = mine->child.pid;
-	bool		 early = mine->state == POOL_STARTING;
-	bool		 asked = mine->stop != POOL_STOP_NOT;
-	char		 words[256];
-	int			 status;
-
-	if (pid == 0 || waitpid(pid, &status, WNOHANG) != pid)
-		return;
-
-	describe_end(&mine->child, status, words, sizeof(words));
-	dbperf_pool_forget(&mine->child);
-	LWLockAcquire(POOL_STATUS_LOCK, LW_EXCLUSIVE);
-	pg_atomic_write_u32(&shared->pid, 0);
-	shared->ended = GetCurrentTimestamp();
-	snprintf(shared->last_exit, sizeof(shared->last_exit), "%s%s", words,
-			 asked ? ", as it was told to" : "");
-	LWLockRelease(POOL_STATUS_LOCK);
-
-	mine->stop = POOL_STOP_NOT;
-	mine->deadline = 0;
-	if (!asked)
-		ended_by_itself(process, pid, words, early);
-	else if (mine->again)
-	{
-		mine->next_start = GetCurrentTimestamp();
-		set_state(process, POOL_WAITING);
-	}
-	else
-		set_state(process, POOL_OFF);
 }
 
 /* ---- starts ---- */
@@ -227,7 +83,7 @@ reap(int process)
 void
 dbperf_pool_process_start(int process, const PoolRun *run)
 {
-	Process			 *mine = &processes[process];
+	PoolLife		 *mine = &dbperf_pool_lives[process];
 	PoolProcess		 *shared = &dbperf_pool_shared->process[process];
 	const char *const argv[] = {"pgbouncer", dbperf_pool_ini_path(process), NULL};
 	PoolCommand		  command = {run->program, argv, dbperf_pool_log_path(process), -1};
@@ -237,7 +93,7 @@ dbperf_pool_process_start(int process, const PoolRun *run)
 	{
 		snprintf(mine->problem, sizeof(mine->problem), "process %d could not be started: %m",
 				 process + 1);
-		schedule(process, false);
+		dbperf_pool_process_schedule(process, false);
 		return;
 	}
 	mine->version = run->program_version;
@@ -254,7 +110,7 @@ dbperf_pool_process_start(int process, const PoolRun *run)
 		shared->restarts++;
 	LWLockRelease(POOL_STATUS_LOCK);
 	mine->restarts = false;
-	set_state(process, POOL_STARTING);
+	dbperf_pool_set_state(process, POOL_STARTING);
 	dbperf_pool_release(&mine->child);
 }
 
@@ -265,26 +121,26 @@ dbperf_pool_process_start(int process, const PoolRun *run)
 void
 dbperf_pool_process_retry(int process)
 {
-	Process *mine = &processes[process];
+	PoolLife *mine = &dbperf_pool_lives[process];
 
 	if (mine->state != POOL_FAILED && mine->state != POOL_WAITING && mine->state != POOL_OFF)
 		return;
 	mine->failures = mine->early_ends = 0;
 	mine->next_start = GetCurrentTimestamp();
-	set_state(process, POOL_WAITING);
+	dbperf_pool_set_state(process, POOL_WAITING);
 }
 
 /* It listens on its port. */
 static void
 now_running(int process)
 {
-	Process *mine = &processes[process];
+	PoolLife *mine = &dbperf_pool_lives[process];
 
 	mine->early_ends = 0;
 	mine->deadline = 0;
 	mine->problem[0] = '\0';
 	(void) dbperf_pool_exec_error(&mine->child);
-	set_state(process, POOL_RUNNING);
+	dbperf_pool_set_state(process, POOL_RUNNING);
 	ereport(LOG, (errmsg("PgBouncer %s (PID %d) of the connection pool listens on port %d",
 						 dbperf_pool_version_text(mine->version), (int) mine->child.pid,
 						 dbperf_pool_shared->port)));
@@ -312,7 +168,7 @@ has_console(int process, int port)
 static void
 verify(int process, const PoolRun *run)
 {
-	Process		 *mine = &processes[process];
+	PoolLife	 *mine = &dbperf_pool_lives[process];
 	PoolListeners found = dbperf_pool_listeners(mine->child.pid, run->launch.port);
 	bool		  listens = found.known ? found.own > 0 : has_console(process, run->launch.port);
 
@@ -348,8 +204,8 @@ verify(int process, const PoolRun *run)
 static void
 did_not_listen(int process, int port)
 {
-	Process *mine = &processes[process];
-	char	 line[512];
+	PoolLife *mine = &dbperf_pool_lives[process];
+	char	  line[512];
 
 	dbperf_pool_last_complaint(process, line, sizeof(line));
 	snprintf(mine->problem, sizeof(mine->problem),
@@ -360,68 +216,6 @@ did_not_listen(int process, int port)
 	mine->deadline = 0;
 }
 
-/* ---- stops ---- */
-
-/* The signal that makes it end in that way. */
-static int
-stop_signal(const Process *mine)
-{
-	bool drains = mine->version >= POOL_VERSION_DRAIN;
-
-	switch (mine->stop)
-	{
-		case POOL_STOP_DRAIN:
-			return drains ? SIGTERM : SIGINT;
-		case POOL_STOP_PATIENT:
-		case POOL_STOP_SAFE:
-			return SIGINT;
-		case POOL_STOP_NOW:
-			/* without a handler yet, SIGQUIT would leave a core file with secrets */
-			if (mine->state == POOL_STARTING)
-				return SIGKILL;
-			return drains ? SIGQUIT : SIGTERM;
-		case POOL_STOP_NOT:
-		case POOL_STOP_KILL:
-			break;
-	}
-	return SIGKILL;
-}
-
-/*
- * Stop it, and start it again after that if "again".  To be called again with
- * a later way if it is too slow; with an earlier one that has no effect.
- */
-void
-dbperf_pool_process_stop(int process, PoolStop how, bool again)
-{
-	Process	   *mine = &processes[process];
-	TimestampTz now = GetCurrentTimestamp();
-
-	mine->again = again;
-	if (mine->child.pid == 0)
-	{
-		mine->problem[0] = '\0';
-		set_state(process, POOL_OFF);
-		return;
-	}
-	if (how <= mine->stop)
-		return;
-
-	/* a second SIGINT would cut transactions short */
-	if (!(mine->stop == POOL_STOP_PATIENT && how == POOL_STOP_SAFE))
-	{
-		mine->stop = how;
-		(void) kill(mine->child.pid, stop_signal(mine));
-	}
-	mine->stop = how;
-	mine->deadline = 0;
-	if (how == POOL_STOP_SAFE)
-		mine->deadline = TimestampTzPlusMilliseconds(now, SAFE_WITHIN);
-	else if (how == POOL_STOP_NOW)
-		mine->deadline = TimestampTzPlusMilliseconds(now, NOW_WITHIN);
-	set_state(process, POOL_STOPPING);
-}
-
 /* ---- the round ---- */
 
 /*
@@ -430,13 +224,13 @@ dbperf_pool_process_stop(int process, PoolStop how, bool again)
 void
 dbperf_pool_process_watch(int process, const PoolRun *run)
 {
-	Process	   *mine = &processes[process];
+	PoolLife   *mine = &dbperf_pool_lives[process];
 	TimestampTz now = GetCurrentTimestamp();
 	bool		late;
 
 	if (mine->child.pid != 0)
 		dbperf_pool_read_log(process);
-	reap(process);
+	dbperf_pool_reap(process);
 	late = mine->deadline != 0 && now >= mine->deadline;
 	switch (mine->state)
 	{
@@ -482,7 +276,7 @@ dbperf_pool_reload_processes(void)
 {
 	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
 	{
-		Process *mine = &processes[i];
+		PoolLife *mine = &dbperf_pool_lives[i];
 
 		/* before it listens it may not have a handler for the signal */
 		if (mine->state == POOL_RUNNING)
@@ -503,9 +297,9 @@ dbperf_pool_forget_processes(void)
 	Assert(dbperf_pool_alive() == 0);
 	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
 	{
-		memset(&processes[i], 0, sizeof(Process));
-		processes[i].child.go_fd = processes[i].child.error_fd = -1;
-		set_state(i, POOL_OFF);
+		memset(&dbperf_pool_lives[i], 0, sizeof(PoolLife));
+		dbperf_pool_lives[i].child.go_fd = dbperf_pool_lives[i].child.error_fd = -1;
+		dbperf_pool_set_state(i, POOL_OFF);
 		pg_atomic_write_u32(&dbperf_pool_shared->process[i].pid, 0);
 	}
 }
@@ -516,39 +310,6 @@ dbperf_pool_forget_processes(void)
 void
 dbperf_pool_show_waiting(TimestampTz next_start)
 {
-	processes[0].next_start = next_start;
-	set_state(0, POOL_WAITING);
-}
-
-/* Wait until all have ended, or the time is over. */
-static void
-wait_for_all(int ms)
-{
-	for (; ms > 0 && dbperf_pool_alive() > 0; ms -= REAP_EVERY)
-	{
-		for (int i = 0; i < POOL_MAX_PROCESSES; i++)
-			reap(i);
-		if (dbperf_pool_alive() > 0)
-			pg_usleep(REAP_EVERY * 1000L);
-	}
-}
-
-/*
- * The worker ends: so do they, at once.
- */
-void
-dbperf_pool_end_all(void)
-{
-	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
-	{
-		if (processes[i].child.pid != 0)
-			dbperf_pool_process_stop(i, POOL_STOP_NOW, false);
-	}
-	wait_for_all(EXIT_WITHIN);
-	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
-	{
-		if (processes[i].child.pid != 0)
-			dbperf_pool_process_stop(i, POOL_STOP_KILL, false);
-	}
-	wait_for_all(KILL_WITHIN);
+	dbperf_pool_lives[0].next_start = next_start;
+	dbperf_pool_set_state(0, POOL_WAITING);
 }

@@ -66,7 +66,7 @@ extern void		   dbperf_pool_read_log(int process);
 extern const char *dbperf_pool_refusal(int process);
 extern void		   dbperf_pool_last_complaint(int process, char *text, Size size);
 
-/* ---- pool_process.c ---- */
+/* ---- pool_process.c, pool_end.c ---- */
 
 typedef enum PoolStop
 {

@@ -68,3 +68,19 @@ dbperf_pool_wake(void)
 	if (proc > 0)
 		SetLatch(&ProcGlobal->allProcs[proc - 1].procLatch);
 }
+
+/*
+ * Whether the pid is one of the pool's processes.  Takes no lock.
+ */
+bool
+dbperf_pool_is_process(pid_t pid)
+{
+	if (pid <= 0 || dbperf_pool_shared == NULL)
+		return false;
+	for (int i = 0; i < POOL_MAX_PROCESSES; i++)
+	{
+		if (pg_atomic_read_u32(&dbperf_pool_shared->process[i].pid) == (uint32) pid)
+			return true;
+	}
+	return false;
+}
