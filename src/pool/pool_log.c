@@ -19,7 +19,7 @@
 #include "pool/pool_run.h"
 
 #define LOG_BYTES_MAX (10 * 1024 * 1024)
-#define LOOK_AT_BYTES 16384 /* the last ones, at each look */
+#define LOOK_AT_BYTES (256 * 1024) /* the last ones, at each look, once a second */
 
 /* What is known of the log of a process. */
 typedef struct LogState
@@ -114,6 +114,9 @@ look_for_refusal(LogState *log, char *lines)
 		if (says(line, "LOG", "got SIGHUP, re-reading config") ||
 			says(line, "LOG", "RELOAD command issued") || says(line, "LOG", "process up:"))
 			log->refused[0] = error[0] = '\0';
+		else if (says(line, "ERROR", "TLS configuration could not be reloaded"))
+			strlcpy(log->refused, error[0] != '\0' ? error : without_prefix(line),
+					sizeof(log->refused));
 		else if (message_of(line, "ERROR") != NULL)
 			strlcpy(error, without_prefix(line), sizeof(error));
 		else if (says(line, "WARNING", "config file loading failed"))

@@ -218,8 +218,8 @@ SKIP:
 		return $made;
 	};
 
-	skip 'no openssl', 7 if !$make->('first', '-nodes');
-	skip 'no TLS', 7 if sql(q{SELECT count(*) FROM pg_settings WHERE name = 'ssl_library' AND setting = 'OpenSSL'}) ne '1';
+	skip 'no openssl', 10 if !$make->('first', '-nodes');
+	skip 'no TLS', 10 if sql(q{SELECT count(*) FROM pg_settings WHERE name = 'ssl_library' AND setting = 'OpenSSL'}) ne '1';
 
 	# Whether a client gets in that trusts the certificate of that file only.
 	my $trusted = sub {
@@ -239,6 +239,15 @@ SKIP:
 	$node->reload;
 	ok(eventually(sub { $trusted->("$data/server.crt") }, 5), 'a new certificate is taken');
 	ok(!$trusted->($kept), 'instead of the old one');
+	rename "$data/server.crt", $kept or die;
+	append_to_file("$data/server.crt", "no certificate\n");
+	$node->reload;
+	ok(eventually(sub { of_pool('problem', 'process = 1') =~ /has not taken the changed configuration.*TLS/ }, 5),
+		'one that cannot be used is told of');
+	ok($trusted->($kept), 'and the one before goes on');
+	rename $kept, "$data/server.crt" or die;
+	$node->reload;
+	ok(eventually(sub { of_pool('problem', 'process = 1') eq '' }, 5), 'until there is a right one');
 
 	write_rules('local all all scram-sha-256', 'hostssl all all all scram-sha-256');
 	set_and_reload(q{dbperf.pool_auth = hba});
