@@ -25,10 +25,9 @@
 #include "cache/cache_lists.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
-#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
+#include "core/core.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
@@ -141,13 +140,7 @@ dbperf_cache_lists_init(void)
 Oid
 dbperf_cache_list_table(CacheList list)
 {
-	Oid schema = get_namespace_oid("dbperf", true);
-	Oid table = OidIsValid(schema) ? get_relname_relid(list_tables[list], schema) : InvalidOid;
-	Oid extension = OidIsValid(table) ? get_extension_oid("dbperf", true) : InvalidOid;
-
-	if (!OidIsValid(extension) || getExtensionOfObject(RelationRelationId, table) != extension)
-		return InvalidOid;
-	return table;
+	return dbperf_own_table(list_tables[list]);
 }
 
 /* Room for one more row.  NULL without memory. */

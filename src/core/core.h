@@ -58,6 +58,9 @@ extern bool dbperf_may_see_role(Oid owner);
 extern int	 dbperf_clip(const char *s, int len, int limit, int encoding);
 extern text *dbperf_server_text(const char *s, int len, int encoding);
 
+/* own_table.c */
+extern Oid dbperf_own_table(const char *name);
+
 /* disk_space.c */
 extern int64 dbperf_tablespace_free_bytes(Oid tablespace);
 

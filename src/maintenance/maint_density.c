@@ -113,7 +113,7 @@ note_density(void *arg)
 {
 	Oid		 types[] = {FLOAT8OID};
 	Datum	 args[] = {Float8GetDatum(BLCKSZ)};
-	Oid		 table = dbperf_maint_own_table(MAINT_DENSITY_TABLE);
+	Oid		 table = dbperf_own_table(MAINT_DENSITY_TABLE);
 	MaintSpi session;
 
 	(void) arg;

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "core/core.h"
 #include "executor/spi.h"
 #include "maintenance/maint_index.h"
 #include "maintenance/maint_spi.h"
@@ -116,7 +117,7 @@ dbperf_maint_list_indexes(Oid only_table)
 	Oid			  types[] = {OIDOID, INT4OID};
 	Datum		  args[] = {ObjectIdGetDatum(only_table), Int32GetDatum(MAINT_REINDEX_PAGES)};
 	MemoryContext context = CurrentMemoryContext;
-	Oid			  table = dbperf_maint_own_table(MAINT_DENSITY_TABLE);
+	Oid			  table = dbperf_own_table(MAINT_DENSITY_TABLE);
 	bool		  tables = OidIsValid(table) && dbperf_maint_can_reindex();
 	List		 *indexes = NIL;
 	MaintSpi	  session;

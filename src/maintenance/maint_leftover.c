@@ -137,7 +137,7 @@ insert_leftover(Oid index)
 {
 	Oid		 types[] = {OIDOID, OIDOID, OIDOID, NAMEOID};
 	Datum	 args[4];
-	Oid		 table = dbperf_maint_own_table(MAINT_LEFTOVER_TABLE);
+	Oid		 table = dbperf_own_table(MAINT_LEFTOVER_TABLE);
 	NameData name;
 	MaintSpi session;
 
@@ -190,8 +190,8 @@ note_at_commit(XactEvent event, void *arg)
 bool
 dbperf_maint_can_reindex(void)
 {
-	return OidIsValid(dbperf_maint_own_table(MAINT_LEFTOVER_TABLE)) &&
-		   OidIsValid(dbperf_maint_own_table(MAINT_DENSITY_TABLE));
+	return OidIsValid(dbperf_own_table(MAINT_LEFTOVER_TABLE)) &&
+		   OidIsValid(dbperf_own_table(MAINT_DENSITY_TABLE));
 }
 
 /* A transaction's task: find the table of the index. */
@@ -368,7 +368,7 @@ static void
 look_for_leftovers(void *arg)
 {
 	LeftoverSearch *search = arg;
-	Oid				table = dbperf_maint_own_table(MAINT_LEFTOVER_TABLE);
+	Oid				table = dbperf_own_table(MAINT_LEFTOVER_TABLE);
 	List		   *rows;
 	MaintSpi		session;
 	ListCell	   *cell;

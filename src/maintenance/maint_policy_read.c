@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "core/core.h"
 #include "executor/spi.h"
 #include "maintenance/maint_policy.h"
 #include "maintenance/maint_spi.h"
@@ -38,7 +39,7 @@ typedef struct Reading
 uint64
 dbperf_maint_policy_query(const char *sql, bool read_only, void (*use)(void *arg), void *arg)
 {
-	Oid		 table = dbperf_maint_own_table(POLICY_TABLE);
+	Oid		 table = dbperf_own_table(POLICY_TABLE);
 	MaintSpi session;
 	uint64	 rows;
 
@@ -147,8 +148,8 @@ report_problems(const char *problems)
 MaintPolicies *
 dbperf_maint_policy_read(void)
 {
-	Oid		windows = dbperf_maint_own_table(WINDOWS_TABLE);
-	Oid		policies = dbperf_maint_own_table(POLICY_TABLE);
+	Oid		windows = dbperf_own_table(WINDOWS_TABLE);
+	Oid		policies = dbperf_own_table(POLICY_TABLE);
 	Reading reading;
 	bool	pushed = false;
 

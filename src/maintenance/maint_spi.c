@@ -3,42 +3,21 @@
  * maint_spi.c
  *		SQL of maintenance on its own tables and on the catalogs.
  *
- * The tables are those of the extension and no others: in a database without
- * it anybody may have made a table of that name, with a trigger.  Statements on
- * them, and on the catalogs, are fixed texts that run as the tables' owner; no
- * name in them depends on the search_path.
+ * The tables are those of the extension and no others.  Statements on them, and
+ * on the catalogs, are fixed texts that run as the tables' owner; no name in them
+ * depends on the search_path.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "catalog/dependency.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "maintenance/maint_spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/syscache.h"
-
-/*
- * A table of the extension in this database, or InvalidOid.
- */
-Oid
-dbperf_maint_own_table(const char *name)
-{
-	Oid extension = get_extension_oid("dbperf", true);
-	Oid schema = OidIsValid(extension) ? get_namespace_oid("dbperf", true) : InvalidOid;
-	Oid table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-
-	if (!OidIsValid(table) || get_rel_relkind(table) != RELKIND_RELATION ||
-		getExtensionOfObject(RelationRelationId, table) != extension)
-		return InvalidOid;
-	return table;
-}
 
 /* The owner of a relation; the bootstrap superuser if there is none. */
 static Oid

@@ -21,7 +21,6 @@ typedef struct MaintSpi
 } MaintSpi;
 
 /* maint_spi.c */
-extern Oid	dbperf_maint_own_table(const char *name);
 extern void dbperf_maint_spi_open(Oid table, MaintSpi *session);
 extern void dbperf_maint_spi_close(MaintSpi *session);
 

@@ -19,16 +19,11 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "commands/extension.h"
 #include "miscadmin.h"
 #include "pool/pool_config.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -177,25 +172,11 @@ typedef struct Reading
 	StringInfoData problem;
 } Reading;
 
-/* A table of the extension in this database, or InvalidOid. */
-static Oid
-own_table(const char *name)
-{
-	Oid extension = get_extension_oid("dbperf", true);
-	Oid schema = OidIsValid(extension) ? get_namespace_oid("dbperf", true) : InvalidOid;
-	Oid table = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-
-	if (!OidIsValid(table) || get_rel_relkind(table) != RELKIND_RELATION ||
-		getExtensionOfObject(RelationRelationId, table) != extension)
-		return InvalidOid;
-	return table;
-}
-
 /* Reads the rows of one of the tables. */
 static void
 read_rows(Reading *reading, const char *name, bool of_role, PoolLimit *limits, int *num)
 {
-	Oid			oid = own_table(name);
+	Oid			oid = dbperf_own_table(name);
 	Relation	table;
 	SysScanDesc scan;
 	HeapTuple	row;
