@@ -97,6 +97,7 @@ typedef struct DbperfWorkerPart
 } DbperfWorkerPart;
 
 extern void dbperf_worker_register(const DbperfWorker *worker);
+extern bool dbperf_worker_register_dynamic(const DbperfWorker *worker);
 extern void dbperf_worker_begin(void);
 extern void dbperf_worker_connect(const char *database);
 extern void dbperf_worker_wait(bool (*wanted)(void));
@@ -110,6 +111,11 @@ extern int		   dbperf_worker_last_sqlstate(void);
 extern bool dbperf_worker_start(const char *name, const char *entry, Datum arg, const void *extra,
 								Size extra_size, BackgroundWorkerHandle **handle);
 extern void dbperf_worker_connect_as(Oid database, const char *name, Oid role);
+
+/* on_demand.c */
+extern int	dbperf_on_demand_register(const DbperfWorker *worker, bool (*wanted)(void));
+extern void dbperf_on_demand_start(void);
+extern void dbperf_on_demand_leave(int number);
 
 /* writer.c */
 

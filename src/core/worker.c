@@ -41,6 +41,22 @@ static DbperfWorkerPart *current = &whole;
 /* How often the configuration was read again. */
 static int reloads = 0;
 
+/* What the postmaster wants to know of a worker. */
+static void
+describe_worker(const DbperfWorker *worker, BackgroundWorker *bgw)
+{
+	memset(bgw, 0, sizeof(*bgw));
+	bgw->bgw_flags = BGWORKER_SHMEM_ACCESS;
+	if (worker->database)
+		bgw->bgw_flags |= BGWORKER_BACKEND_DATABASE_CONNECTION;
+	bgw->bgw_start_time = worker->start;
+	bgw->bgw_restart_time = worker->restart;
+	strlcpy(bgw->bgw_library_name, "dbperf", sizeof(bgw->bgw_library_name));
+	strlcpy(bgw->bgw_function_name, worker->entry, sizeof(bgw->bgw_function_name));
+	strlcpy(bgw->bgw_name, worker->name, sizeof(bgw->bgw_name));
+	strlcpy(bgw->bgw_type, worker->name, sizeof(bgw->bgw_type));
+}
+
 /*
  * Have the postmaster start a worker.  Only in the init function of a module;
  * does nothing without preload, nor during pg_upgrade.
@@ -52,18 +68,21 @@ dbperf_worker_register(const DbperfWorker *worker)
 
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
-
-	memset(&bgw, 0, sizeof(bgw));
-	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS;
-	if (worker->database)
-		bgw.bgw_flags |= BGWORKER_BACKEND_DATABASE_CONNECTION;
-	bgw.bgw_start_time = worker->start;
-	bgw.bgw_restart_time = worker->restart;
-	strlcpy(bgw.bgw_library_name, "dbperf", sizeof(bgw.bgw_library_name));
-	strlcpy(bgw.bgw_function_name, worker->entry, sizeof(bgw.bgw_function_name));
-	strlcpy(bgw.bgw_name, worker->name, sizeof(bgw.bgw_name));
-	strlcpy(bgw.bgw_type, worker->name, sizeof(bgw.bgw_type));
+	describe_worker(worker, &bgw);
 	RegisterBackgroundWorker(&bgw);
+}
+
+/*
+ * The same in a process of a server that runs.  Returns false if the server has
+ * no room for one.
+ */
+bool
+dbperf_worker_register_dynamic(const DbperfWorker *worker)
+{
+	BackgroundWorker bgw;
+
+	describe_worker(worker, &bgw);
+	return RegisterDynamicBackgroundWorker(&bgw, NULL);
 }
 
 /*
@@ -205,6 +224,7 @@ dbperf_worker_wait(bool (*wanted)(void))
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		(void) worker_reload();
+		dbperf_on_demand_start();
 		if (wanted())
 			return;
 		worker_sleep(-1);
@@ -377,6 +397,7 @@ dbperf_worker_loop(const char *name, DbperfWorkerStep step, void *arg)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		(void) worker_reload();
+		dbperf_on_demand_start();
 
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(context);

@@ -4,8 +4,8 @@
  *		The worker that owns the pool's processes.
  *
  * It starts, watches, reloads and stops them, and tells an administrator in
- * words what keeps the pool from being as it was told.  While dbperf.pool is
- * off it sleeps without any wake-up.
+ * words what keeps the pool from being as it was told.  It is there only while
+ * dbperf.pool is on, or processes are left.
  *
  * What a pool is launched with it keeps: addresses, port, number of processes
  * and program.  Everything else follows the settings.
@@ -49,6 +49,8 @@ static bool		   files_due = false;	 /* they may have to be written */
 static bool		   files_written;		 /* the last time that went well */
 static TimestampTz next_poll = 0;
 static bool		   rolling = false; /* the processes are being replaced */
+
+static int demand; /* the worker's number */
 
 static DbperfWorkerPart files_part, poll_part;
 
@@ -428,6 +430,8 @@ pool_step(void *arg)
 		dbperf_pool_remove_files();
 	}
 	dbperf_pool_report_end();
+	if (!active && !dbperf_pool)
+		dbperf_on_demand_leave(demand);
 	return time_to_sleep();
 }
 
@@ -473,6 +477,12 @@ dbperf_pool_worker_main(Datum arg)
 	dbperf_worker_loop("pool", pool_step, NULL);
 }
 
+static bool
+pool_is_wanted(void)
+{
+	return dbperf_pool;
+}
+
 /*
  * Registers the worker.  Called once, from the module's init function.
  */
@@ -487,5 +497,5 @@ dbperf_pool_worker_init(void)
 		.restart = 1,
 	};
 
-	dbperf_worker_register(&worker);
+	demand = dbperf_on_demand_register(&worker, pool_is_wanted);
 }
