@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "pool/pool_run.h"
+#include "postmaster/postmaster.h"
 #include "utils/varlena.h"
 
 #define MAX_SOCKETS 256 /* on one port, of others included */
@@ -156,9 +157,12 @@ probe_host(const char *host, int port, int *usable, StringInfo problem)
 	{
 		next_line(problem);
 		appendStringInfo(problem,
-						 "port %d of \"%s\" is in use by another program, perhaps a PgBouncer "
-						 "that is started as a service by its package: stop that program, or set "
-						 "another dbperf.pool_port",
+						 port == PostPortNumber
+							 ? "port %d of \"%s\" is in use, which is the port of this server: "
+							   "set another dbperf.pool_port"
+							 : "port %d of \"%s\" is in use by another program, perhaps a "
+							   "PgBouncer that is started as a service by its package: stop that "
+							   "program, or set another dbperf.pool_port",
 						 port, host);
 	}
 	else if (*usable == before)

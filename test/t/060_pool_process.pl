@@ -170,6 +170,21 @@ is(state(), 'waiting', 'but will be');
 close $stranger;
 ok(pool_is_up(), 'it is when the port is free');
 
+# which may be the server itself
+set('dbperf.pool = off');
+nothing_left($node, 'off for another port');
+$stranger = IO::Socket::INET->new(
+	LocalAddr => '127.0.0.1',
+	LocalPort => $node->port,
+	ReuseAddr => 1,
+	Listen => 5) or die "listen: $!";
+set('dbperf.pool_port = ' . $node->port, 'dbperf.pool = on');
+problem_like(qr/port \d+ of "127.0.0.1" is in use, which is the port of this server/, 'its own port');
+close $stranger;
+set('dbperf.pool = off');
+set('dbperf.pool_port = ' . pool_port(), 'dbperf.pool = on');
+ok(pool_is_up(), 'it takes another one');
+
 # another address of the same port is nobody's concern
 set('dbperf.pool = off');
 nothing_left($node, 'off again');
