@@ -24,11 +24,17 @@
 #define LOGIN_RETRY 1 /* s after the server refused a login, for the limit perhaps */
 #define BACKLOG 1024  /* of the listening socket: clients may come all at once */
 
-/* Settings that extra lines cannot change: the worker relies on them. */
+/*
+ * Settings that extra lines cannot change: the worker relies on them, or they
+ * have a setting of dbperf that is reported, advised upon, and shared out
+ * between the processes.
+ */
 static const char *const own_settings[] = {
-	"auth_file",	   "auth_hba_file",		"auth_type",		"conffile", "listen_addr",
-	"listen_port",	   "logfile",			"peer_id",			"pidfile",	"so_reuseport",
-	"unix_socket_dir", "unix_socket_group", "unix_socket_mode", "user"};
+	"auth_file",		 "auth_hba_file",	  "auth_type",	  "conffile",
+	"default_pool_size", "listen_addr",		  "listen_port",  "logfile",
+	"max_client_conn",	 "min_pool_size",	  "peer_id",	  "pidfile",
+	"pool_mode",		 "reserve_pool_size", "so_reuseport", "unix_socket_dir",
+	"unix_socket_group", "unix_socket_mode",  "user"};
 
 /* Names that had an entry since the pool was started; in TopMemoryContext. */
 static List *known_databases = NIL;

@@ -195,8 +195,9 @@ ok(eventually(sub { login('app') == 0 }, 5), 'without rules addresses do not mat
 # ---- lines of one's own ----
 
 set_and_reload(
-	q{dbperf.pool_extra_config = 'pkt_buf = 8192; listen_port = 1; tcp_keepalive=0;nonsense ;[users]'});
+	q{dbperf.pool_extra_config = 'pkt_buf = 8192; listen_port = 1; tcp_keepalive=0;nonsense ;[users]; pool_mode = session'});
 says(qr/cannot change listen_port/, 'a line that would change what others decide is refused');
+says(qr/cannot change pool_mode/, 'so is one with a setting of its own');
 says(qr/"nonsense" is not of the form/, 'and one that is none');
 is(entry('SHOW CONFIG', 'tcp_keepalive')->{value}, '0', 'others are taken');
 set_and_reload(q{dbperf.pool_extra_config = ''});
