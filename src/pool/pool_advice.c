@@ -108,17 +108,38 @@ collect_demands(Demand *demands, int64 *clients)
 
 /* ---- what it means ---- */
 
+/*
+ * How many connections were busy of how many there may be.  There may have been
+ * more of both, if the size was lowered meanwhile.
+ */
+static char *
+busy_connections(const Demand *demand)
+{
+	if (demand->need.most_busy > demand->size)
+		return psprintf("%d connections (%d are allowed now)", demand->need.most_busy,
+						(int) demand->size);
+	return psprintf("%d of %d connections", demand->need.most_busy, (int) demand->size);
+}
+
 /* All connections were busy while clients waited. */
 static void
 advise_full(const Demand *demand, Advice *advice)
 {
 	const PoolNeed *need = &demand->need;
 	int64			processors = Max(sysconf(_SC_NPROCESSORS_ONLN), 1);
+	int64			limit = dbperf_pool_connection_limit();
 	int64			useful = processors * USEFUL_PER_PROCESSOR;
 	int64			wanted = need->most_busy + (need->waiting + need->full - 1) / need->full;
 	double			share = 100.0 * need->full / need->samples;
 
-	useful = Min(useful, dbperf_pool_connection_limit());
+	if (demand->size >= limit && limit < useful)
+	{
+		advice->reason = psprintf("clients waited in %.0f %% of %d samples, up to %d at once, but "
+								  "dbperf.pool_max_server_connections allows no more than %d",
+								  share, need->samples, need->most_waiting, (int) limit);
+		return;
+	}
+	useful = Min(useful, limit);
 	if (demand->size >= useful)
 	{
 		advice->reason = psprintf(
@@ -129,9 +150,8 @@ advise_full(const Demand *demand, Advice *advice)
 	}
 	advice->recommended = Min(wanted, useful);
 	advice->reason =
-		psprintf("clients waited in %.0f %% of %d samples, up to %d at once, while "
-				 "%d of %d connections were busy",
-				 share, need->samples, need->most_waiting, need->most_busy, (int) demand->size);
+		psprintf("clients waited in %.0f %% of %d samples, up to %d at once, while %s were busy",
+				 share, need->samples, need->most_waiting, busy_connections(demand));
 }
 
 /*
@@ -151,10 +171,10 @@ advise_pair(const Demand *demand, Advice *advice)
 		advice->setting = "dbperf.pool_min_size";
 		advice->current = dbperf_pool_min_size;
 		advice->recommended = Max(advice->current, Min(need->most_busy, demand->size));
-		advice->reason = psprintf("clients waited in %d of %d samples with at most %d of %d "
-								  "connections busy, and %d were opened: keep them open",
-								  need->full, need->samples, need->most_busy, (int) demand->size,
-								  (int) need->connects);
+		advice->reason =
+			psprintf("clients waited in %d of %d samples with at most %s busy, and "
+					 "%d were opened: keep them open",
+					 need->full, need->samples, busy_connections(demand), (int) need->connects);
 	}
 	else if (need->samples >= SAMPLES_FOR_LESS && need->full == 0 &&
 			 need->most_busy * 2 < demand->size && demand->size > SIZE_MIN)
@@ -165,9 +185,9 @@ advise_pair(const Demand *demand, Advice *advice)
 								  need->most_busy, (int) demand->size, need->samples);
 	}
 	else
-		advice->reason = psprintf("it fits: clients waited in %d of %d samples, at most %d of %d "
-								  "connections were busy",
-								  need->full, need->samples, need->most_busy, (int) demand->size);
+		advice->reason =
+			psprintf("it fits: clients waited in %d of %d samples, at most %s were busy",
+					 need->full, need->samples, busy_connections(demand));
 }
 
 static void

@@ -200,6 +200,12 @@ sub advised
 	return sql(q{SELECT setting, current FROM dbperf.pool_advice()
 		WHERE database_name = 'postgres' AND user_name = 'app'});
 }
+
+sub reason
+{
+	return sql(q{SELECT reason FROM dbperf.pool_advice()
+		WHERE database_name = 'postgres' AND user_name = 'app'});
+}
 sql(q{INSERT INTO dbperf.pool_databases (database_name, pool_size) VALUES ('postgres', 3)});
 ok(eventually(sub { advised() eq 'pool_databases.pool_size|4' }), 'the size of a database is named');
 SKIP:
@@ -208,7 +214,14 @@ SKIP:
 	sql(q{INSERT INTO dbperf.pool_roles (role_name, pool_size) VALUES ('app', 2)});
 	ok(eventually(sub { advised() eq 'pool_roles.pool_size|2' }), 'and that of a role')
 	  or diag(advised());
+	like(reason(), qr/\d+ connections \(2 are allowed now\) were busy/, 'it was larger when they were busy');
 }
+sql('DELETE FROM dbperf.pool_databases; DELETE FROM dbperf.pool_roles');
+set('dbperf.pool_max_server_connections = 2');
+ok(eventually(sub { reason() =~ /dbperf.pool_max_server_connections allows no more than 2$/ }),
+	'nor is a pool to blame for the limit of all')
+  or diag(reason());
+set('dbperf.pool_max_server_connections = -1');
 
 # ---- nothing of it is for everybody ----
 
