@@ -352,6 +352,8 @@ ok(pool_is_up(), 'and up again');
 #
 set('dbperf.pool = off', 'dbperf.pool_processes = 2');
 ok(eventually(sub { state() eq 'off' }, 10), 'off');
+ok(eventually(sub { sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'dbperf pool'}) eq '0' }, 10),
+	'its worker takes no place any more');
 program('upgraded', 'exec ' . pgbouncer() . ' "$@"');
 set("dbperf.pool_program = '$dir/upgraded'", 'dbperf.pool = on');
 ok(pool_is_up(2), 'two processes');
