@@ -113,7 +113,8 @@ extern bool dbperf_worker_start(const char *name, const char *entry, Datum arg, 
 extern void dbperf_worker_connect_as(Oid database, const char *name, Oid role);
 
 /* on_demand.c */
-extern int	dbperf_on_demand_register(const DbperfWorker *worker, bool (*wanted)(void));
+extern int
+dbperf_on_demand_register(const DbperfWorker *worker, bool (*wanted)(void), bool at_start);
 extern void dbperf_on_demand_start(void);
 extern void dbperf_on_demand_leave(int number);
 

@@ -31,6 +31,7 @@ typedef struct OnDemandWorker
 {
 	const DbperfWorker *worker;
 	bool (*wanted)(void);
+	bool at_start; /* registered when the server was started, wanted or not */
 } OnDemandWorker;
 
 static OnDemandShared *shared = NULL;
@@ -55,16 +56,21 @@ on_demand_attach(void *area, bool found)
 	if (found)
 		return;
 	for (int i = 0; i < MAX_WORKERS; i++)
-		pg_atomic_init_u32(&shared->present[i], i < num_workers && workers[i].wanted());
+	{
+		pg_atomic_init_u32(&shared->present[i], workers[i].worker != NULL &&
+													(workers[i].at_start || workers[i].wanted()));
+		workers[i].at_start = false;
+	}
 }
 
 /*
- * Add a worker; the struct must stay.  wanted looks at settings only.  Only in
- * the init function of a module; does nothing without preload.  Returns its
- * number, for dbperf_on_demand_leave().
+ * Add a worker; the struct must stay.  wanted looks at settings only; at_start
+ * says that there is something to do when the server starts, even if it is not
+ * wanted.  Only in the init function of a module; does nothing without preload.
+ * Returns its number, for dbperf_on_demand_leave().
  */
 int
-dbperf_on_demand_register(const DbperfWorker *worker, bool (*wanted)(void))
+dbperf_on_demand_register(const DbperfWorker *worker, bool (*wanted)(void), bool at_start)
 {
 	static const DbperfShmemArea area = {
 		.name = "dbperf workers on demand",
@@ -80,7 +86,8 @@ dbperf_on_demand_register(const DbperfWorker *worker, bool (*wanted)(void))
 		dbperf_shmem_register(&area);
 	workers[num_workers].worker = worker;
 	workers[num_workers].wanted = wanted;
-	if (wanted())
+	workers[num_workers].at_start = at_start || wanted();
+	if (workers[num_workers].at_start)
 		dbperf_worker_register(worker);
 	return num_workers++;
 }

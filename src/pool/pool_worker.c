@@ -477,6 +477,7 @@ dbperf_pool_worker_main(Datum arg)
 	dbperf_worker_loop("pool", pool_step, NULL);
 }
 
+/* Whether the settings want the worker. */
 static bool
 pool_is_wanted(void)
 {
@@ -497,5 +498,7 @@ dbperf_pool_worker_init(void)
 		.restart = 1,
 	};
 
-	demand = dbperf_on_demand_register(&worker, pool_is_wanted);
+	demand = dbperf_on_demand_register(&worker, pool_is_wanted,
+									   /* files that a pool had no time to remove */
+									   access(dbperf_pool_directory(), F_OK) == 0);
 }
