@@ -449,12 +449,17 @@ child_ended(SIGNAL_ARGS)
 static void
 worker_exit(int code, Datum arg)
 {
+	uint32 own = (uint32) DBPERF_MY_PROC_NUMBER + 1;
+
 	(void) code;
 	(void) arg;
-	pg_atomic_write_u32(&dbperf_pool_shared->worker, 0);
+
+	/* after one that left because the pool is off, the next may be there already */
+	(void) pg_atomic_compare_exchange_u32(&dbperf_pool_shared->worker, &own, 0);
+	if (!active)
+		return;
 	dbperf_pool_end_all();
-	if (active)
-		dbperf_pool_remove_files();
+	dbperf_pool_remove_files();
 	active = false;
 	show_launch();
 }

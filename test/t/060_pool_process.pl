@@ -354,6 +354,21 @@ set('dbperf.pool = off', 'dbperf.pool_processes = 2');
 ok(eventually(sub { state() eq 'off' }, 10), 'off');
 ok(eventually(sub { sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'dbperf pool'}) eq '0' }, 10),
 	'its worker takes no place any more');
+
+# switched on again while it ends, or while its worker leaves
+set('dbperf.pool = on');
+foreach my $tenths (0 .. 7)
+{
+	pool_is_up(2) or last;
+	set('dbperf.pool = off');
+	sleep $tenths / 10;
+	set('dbperf.pool = on');
+	ok(pool_is_up(2), "switched on again after 0.$tenths s");
+	is(of_pool('problem', 'process = 1'), '', 'without a problem');
+	is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'dbperf pool'}), '1', 'and with one worker');
+}
+set('dbperf.pool = off');
+ok(eventually(sub { state() eq 'off' }, 10), 'off again');
 program('upgraded', 'exec ' . pgbouncer() . ' "$@"');
 set("dbperf.pool_program = '$dir/upgraded'", 'dbperf.pool = on');
 ok(pool_is_up(2), 'two processes');
