@@ -25,6 +25,17 @@ value()
 	db "$1" -At -c "$2"
 }
 
+# Stops the server "now" and removes it; a crash is a limit that was missed.
+drop_server()
+{
+	server_stop now
+	if grep -E 'PANIC|was terminated by signal' "$work/now.log"; then
+		echo "MISSED  the server crashed"
+		missed=1
+	fi
+	as_server rm -rf "$work/now" "$work/now.sock" "$work/now.log"
+}
+
 # each_run SIDES COMMAND...: the command for each round and side; the rounds
 # begin with another side in turn.
 each_run()

@@ -72,16 +72,6 @@ fresh_server()
 	prewarm
 }
 
-drop_server()
-{
-	server_stop now
-	if grep -E 'PANIC|was terminated by signal' "$work/now.log"; then
-		echo "MISSED  the server crashed"
-		missed=1
-	fi
-	as_server rm -rf "$work/now" "$work/now.sock" "$work/now.log"
-}
-
 # ---- scripts of pgbench ----
 
 write_scripts()

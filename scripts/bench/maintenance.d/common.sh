@@ -90,16 +90,6 @@ mode_of()
 	[ "$1" = dbperf ] && echo on || echo off
 }
 
-drop_server()
-{
-	server_stop now
-	if grep -E 'PANIC|was terminated by signal' "$work/now.log"; then
-		echo "MISSED  the server crashed"
-		missed=1
-	fi
-	as_server rm -rf "$work/now" "$work/now.sock" "$work/now.log"
-}
-
 # wait_for SINCE SECONDS DATABASE QUERY: looks until the query says t; prints the
 # seconds since SINCE, or "never" when there were more than SECONDS.
 wait_for()

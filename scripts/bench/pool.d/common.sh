@@ -89,16 +89,6 @@ fresh_server()
 	db bench -o /dev/null -c "SELECT count(*) FROM pgbench_accounts"
 }
 
-drop_server()
-{
-	server_stop now
-	if grep -E 'PANIC|was terminated by signal' "$work/now.log"; then
-		echo "MISSED  the server crashed"
-		missed=1
-	fi
-	as_server rm -rf "$work/now" "$work/now.sock" "$work/now.log"
-}
-
 # ---- poolers ----
 
 # wait_for WHAT QUERY: until it says true, for 20 seconds.
