@@ -64,6 +64,7 @@ RESET ROLE;
 GRANT INSERT ON dbperf.pool_roles TO regress_dbperf_pool_plain;
 SET ROLE regress_dbperf_pool_plain;
 DO $$ BEGIN PERFORM dbperf.pool_roles_check(); END $$;
+DO $$ BEGIN PERFORM dbperf.pool_databases_check(); END $$;
 RESET ROLE;
 REVOKE ALL ON dbperf.pool_roles FROM regress_dbperf_pool_plain;
 DROP ROLE regress_dbperf_pool_plain, regress_dbperf_pool_monitor;
@@ -87,3 +88,9 @@ INSERT INTO other VALUES (1, 1, 'a', 'b', 'c');
 DROP TABLE other;
 
 TRUNCATE dbperf.pool_databases, dbperf.pool_roles;
+
+-- a trigger of another table would hand over other rows
+SELECT dbperf.pool_databases_check();
+CREATE TEMPORARY TABLE other (database_name text);
+CREATE TRIGGER other AFTER INSERT ON other FOR EACH ROW EXECUTE FUNCTION dbperf.pool_databases_check();
+INSERT INTO other VALUES ('shop');
