@@ -114,20 +114,30 @@ dbperf_pool_is_recent(int64 number, TimestampTz now)
 }
 
 /*
+ * The part of a ring of five minutes for what happens now; cleared if it was of
+ * an earlier time.  Its first field is the number of its time.
+ */
+static void *
+part_of_now(void *ring, Size size, TimestampTz now)
+{
+	int64 number = span_number(now);
+	void *part = (char *) ring + number % POOL_SPANS * size;
+
+	if (*(int64 *) part != number)
+	{
+		memset(part, 0, size);
+		*(int64 *) part = number;
+	}
+	return part;
+}
+
+/*
  * Where to add what happens now.  Caller must hold POOL_STATS_LOCK exclusively.
  */
 PoolSpan *
 dbperf_pool_span(PoolSpan *spans, TimestampTz now)
 {
-	int64	  number = span_number(now);
-	PoolSpan *span = &spans[number % POOL_SPANS];
-
-	if (span->number != number)
-	{
-		memset(span, 0, sizeof(PoolSpan));
-		span->number = number;
-	}
-	return span;
+	return part_of_now(spans, sizeof(PoolSpan), now);
 }
 
 /*
@@ -136,15 +146,7 @@ dbperf_pool_span(PoolSpan *spans, TimestampTz now)
 PoolNeed *
 dbperf_pool_need(PoolNeed *needs, TimestampTz now)
 {
-	int64	  number = span_number(now);
-	PoolNeed *need = &needs[number % POOL_SPANS];
-
-	if (need->number != number)
-	{
-		memset(need, 0, sizeof(PoolNeed));
-		need->number = number;
-	}
-	return need;
+	return part_of_now(needs, sizeof(PoolNeed), now);
 }
 
 /*
