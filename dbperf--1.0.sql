@@ -1683,7 +1683,9 @@ GRANT EXECUTE ON FUNCTION dbperf.cache_explain(text) TO PUBLIC;
 COMMENT ON FUNCTION dbperf.cache_explain(text) IS
 'whether the results of a statement can be cached; if not, why, and which function, relation, type or setting is at fault; if so, whether they are in this session, and what that takes';
 
+--
 -- pool: its processes and what is wrong with them
+--
 
 CREATE FUNCTION dbperf.pool_status(
     OUT process int,
@@ -1772,7 +1774,9 @@ REVOKE ALL ON FUNCTION dbperf.pool_restart(bool) FROM PUBLIC;
 COMMENT ON FUNCTION dbperf.pool_restart(bool) IS
 'replaces the processes of the pool one after another, with the program that is installed now: each ends when its clients have left, which needs several processes and PgBouncer 1.23; or, if clients may be dropped, when their transactions have ended, after five seconds at most; does not wait for that, pool_status shows how far it is';
 
+--
 -- pool: limits
+--
 
 CREATE TABLE dbperf.pool_databases (
     database_name text PRIMARY KEY,
@@ -1850,7 +1854,9 @@ CREATE TRIGGER pool_roles_truncate AFTER TRUNCATE
     ON dbperf.pool_roles EXECUTE FUNCTION dbperf.pool_roles_check();
 TRUNCATE dbperf.pool_roles; -- a running pool hears that the tables are there
 
+--
 -- pool: what its clients and server connections do
+--
 
 CREATE FUNCTION dbperf.pool_stats(
     OUT database_name name,
@@ -2063,7 +2069,9 @@ COMMENT ON COLUMN dbperf.pool_servers.client_id IS
 COMMENT ON COLUMN dbperf.pool_servers.close_needed IS
 'whether it is closed as soon as it is free';
 
+--
 -- pool: control and advice
+--
 
 CREATE FUNCTION dbperf.pool_reload()
 RETURNS int

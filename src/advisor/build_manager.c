@@ -273,13 +273,20 @@ reserve_slot(BuildSlot *next)
 static bool
 start_worker(BuildSlot *next)
 {
+	static const DbperfWorker worker = {
+		.name = "dbperf index build",
+		.entry = "dbperf_index_build_main",
+		.start = BgWorkerStart_RecoveryFinished,
+		.database = true,
+		.restart = BGW_NEVER_RESTART,
+	};
 	int number = reserve_slot(next);
 
 	if (number < 0)
 		return false;
 
-	if (dbperf_worker_start("dbperf index build", "dbperf_index_build_main", Int32GetDatum(number),
-							&next->reserved, sizeof(next->reserved), NULL))
+	if (dbperf_worker_start(&worker, Int32GetDatum(number), &next->reserved, sizeof(next->reserved),
+							NULL))
 		return true;
 
 	LWLockAcquire(BUILD_LOCK, LW_EXCLUSIVE);

@@ -82,7 +82,7 @@ typedef struct DbperfWorker
 	const char		 *entry;	/* exported function, bgw_function_name */
 	BgWorkerStartTime start;	/* when the postmaster may start it */
 	bool			  database; /* will connect to a database */
-	int				  restart;	/* seconds before a restart */
+	int				  restart;	/* seconds before a restart, or BGW_NEVER_RESTART */
 } DbperfWorker;
 
 /* What a worker keeps of one of several things that it does; zero at first. */
@@ -97,7 +97,6 @@ typedef struct DbperfWorkerPart
 } DbperfWorkerPart;
 
 extern void dbperf_worker_register(const DbperfWorker *worker);
-extern bool dbperf_worker_register_dynamic(const DbperfWorker *worker);
 extern void dbperf_worker_begin(void);
 extern void dbperf_worker_connect(const char *database);
 extern void dbperf_worker_wait(bool (*wanted)(void));
@@ -108,9 +107,10 @@ extern bool dbperf_worker_transaction(const char *activity, void (*task)(void *a
 extern bool dbperf_worker_utility(const char *activity, const char *command);
 extern const char *dbperf_worker_last_error(void);
 extern int		   dbperf_worker_last_sqlstate(void);
-extern bool dbperf_worker_start(const char *name, const char *entry, Datum arg, const void *extra,
-								Size extra_size, BackgroundWorkerHandle **handle);
-extern void dbperf_worker_connect_as(Oid database, const char *name, Oid role);
+extern bool		   dbperf_worker_start(const DbperfWorker *worker, Datum arg, const void *extra,
+									   Size extra_size, BackgroundWorkerHandle **handle);
+extern void		   dbperf_worker_wake(uint32 place);
+extern void		   dbperf_worker_connect_as(Oid database, const char *name, Oid role);
 
 /* on_demand.c */
 extern int

@@ -318,6 +318,13 @@ duty_is_busy(int duty)
 static bool
 send_worker(int duty, const DutyErrand *what)
 {
+	DbperfWorker worker = {
+		.name = dbperf_duties[duty]->name,
+		.entry = dbperf_duties[duty]->entry,
+		.start = BgWorkerStart_RecoveryFinished,
+		.database = true,
+		.restart = BGW_NEVER_RESTART,
+	};
 	Errand *errand = NULL;
 
 	for (int i = 0; i < MAX_ERRANDS && errand == NULL; i++)
@@ -328,8 +335,7 @@ send_worker(int duty, const DutyErrand *what)
 	if (errand == NULL)
 		return false;
 
-	if (!dbperf_worker_start(dbperf_duties[duty]->name, dbperf_duties[duty]->entry, (Datum) 0, what,
-							 sizeof(*what), &errand->handle))
+	if (!dbperf_worker_start(&worker, (Datum) 0, what, sizeof(*what), &errand->handle))
 		return false;
 	errand->duty = duty;
 	errand->database = what->database;

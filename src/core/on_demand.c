@@ -100,7 +100,7 @@ start(int number)
 
 	if (!pg_atomic_compare_exchange_u32(&shared->present[number], &absent, 1))
 		return;
-	if (dbperf_worker_register_dynamic(workers[number].worker))
+	if (dbperf_worker_start(workers[number].worker, (Datum) 0, NULL, 0, NULL))
 	{
 		complained = false;
 		return;

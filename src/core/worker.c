@@ -21,6 +21,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
+#include "storage/proc.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -73,43 +74,24 @@ dbperf_worker_register(const DbperfWorker *worker)
 }
 
 /*
- * The same in a process of a server that runs.  Returns false if the server has
- * no room for one.
+ * Start a worker from a process of the running server, with an argument and
+ * bytes that it finds in its bgw_extra.  If a handle is wanted it lasts as long
+ * as this process, which is told of the worker's start and end.  Returns false
+ * if the server has no room for one.
  */
 bool
-dbperf_worker_register_dynamic(const DbperfWorker *worker)
-{
-	BackgroundWorker bgw;
-
-	describe_worker(worker, &bgw);
-	return RegisterDynamicBackgroundWorker(&bgw, NULL);
-}
-
-/*
- * Start a worker that is not restarted, with an argument and bytes that it
- * finds in its bgw_extra.  If a handle is wanted it lasts as long as this
- * process, which is told of the worker's start and end.  Returns false if the
- * server has no room for one.
- */
-bool
-dbperf_worker_start(const char *name, const char *entry, Datum arg, const void *extra,
-					Size extra_size, BackgroundWorkerHandle **handle)
+dbperf_worker_start(const DbperfWorker *worker, Datum arg, const void *extra, Size extra_size,
+					BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker bgw;
 	MemoryContext	 old;
 	bool			 started;
 
 	Assert(extra_size <= sizeof(bgw.bgw_extra));
-	memset(&bgw, 0, sizeof(bgw));
-	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	bgw.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(bgw.bgw_library_name, "dbperf", sizeof(bgw.bgw_library_name));
-	strlcpy(bgw.bgw_function_name, entry, sizeof(bgw.bgw_function_name));
-	strlcpy(bgw.bgw_name, name, sizeof(bgw.bgw_name));
-	strlcpy(bgw.bgw_type, name, sizeof(bgw.bgw_type));
+	describe_worker(worker, &bgw);
 	bgw.bgw_main_arg = arg;
-	memcpy(bgw.bgw_extra, extra, extra_size);
+	if (extra_size > 0)
+		memcpy(bgw.bgw_extra, extra, extra_size);
 	if (handle == NULL)
 		return RegisterDynamicBackgroundWorker(&bgw, NULL);
 
@@ -120,6 +102,18 @@ dbperf_worker_start(const char *name, const char *entry, Datum arg, const void *
 	if (!started)
 		*handle = NULL;
 	return started;
+}
+
+/*
+ * Wake the worker that has told its place: the number of its entry in allProcs,
+ * plus 1; 0 = it does not run.  Raises no error.  Should somebody else have the
+ * entry by now, he is woken for nothing.
+ */
+void
+dbperf_worker_wake(uint32 place)
+{
+	if (place > 0)
+		SetLatch(&ProcGlobal->allProcs[place - 1].procLatch);
 }
 
 /*

@@ -20,7 +20,6 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/proc.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -111,11 +110,8 @@ dbperf_writer_register(const DbperfWriterTask *task)
 void
 dbperf_writer_wake(void)
 {
-	uint32 proc = shared != NULL ? pg_atomic_read_u32(&shared->proc) : 0;
-
-	/* should somebody else have the entry by now, it is woken for nothing */
-	if (proc > 0)
-		SetLatch(&ProcGlobal->allProcs[proc - 1].procLatch);
+	if (shared != NULL)
+		dbperf_worker_wake(pg_atomic_read_u32(&shared->proc));
 }
 
 /* Whether any task is wanted. */

@@ -178,14 +178,21 @@ reserve(int number, Oid database, const char *name, bool emergency, TimestampTz 
 bool
 dbperf_maint_send(Oid database, const char *name, bool emergency, int slot)
 {
+	static const DbperfWorker worker = {
+		.name = "dbperf maintenance",
+		.entry = "dbperf_maintenance_main",
+		.start = BgWorkerStart_RecoveryFinished,
+		.database = true,
+		.restart = BGW_NEVER_RESTART,
+	};
 	MaintErrand errand = {GetCurrentTimestamp()};
 	bool		started;
 
 	if (!reserve(slot, database, name, emergency, errand.reserved))
 		return false;
 
-	started = dbperf_worker_start("dbperf maintenance", "dbperf_maintenance_main",
-								  Int32GetDatum(slot), &errand, sizeof(errand), &handles[slot]);
+	started =
+		dbperf_worker_start(&worker, Int32GetDatum(slot), &errand, sizeof(errand), &handles[slot]);
 	if (!started)
 	{
 		LWLockAcquire(MAINT_LOCK, LW_EXCLUSIVE);

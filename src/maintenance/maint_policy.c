@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/dbcommands.h"
 #include "common/string.h"
 #include "core/core.h"
 #include "maintenance/maint_policy.h"
@@ -184,20 +183,6 @@ dbperf_maint_policy_publish(void)
 
 /* ---- using it ---- */
 
-/*
- * Whether this is dbperf.database.  False outside a transaction.
- */
-bool
-dbperf_maint_policy_here(void)
-{
-	char *name;
-
-	if (!IsTransactionState() || !OidIsValid(MyDatabaseId))
-		return false;
-	name = get_database_name(MyDatabaseId);
-	return name != NULL && strcmp(name, dbperf_database) == 0;
-}
-
 /* Bring a string of size bytes to the database's encoding, cut if need be. */
 static void
 convert(char *s, int size, int encoding)
@@ -255,7 +240,7 @@ dbperf_maint_policies(void)
 {
 	MaintPolicies *policies = NULL;
 
-	if (dbperf_maint_policy_here())
+	if (dbperf_is_central())
 		policies = dbperf_maint_policy_read();
 	return policies != NULL ? policies : copied_policies();
 }

@@ -10,32 +10,25 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "core/central.h"
 #include "maintenance/maint_plan.h"
 
 DBPERF_PRIVATE_BEGIN
 
-/* Why a row cannot be used. */
-typedef struct MaintProblem
-{
-	int			sqlstate;
-	char	   *message;
-	const char *hint; /* a sentence, or NULL */
-} MaintProblem;
+#define POLICY_TABLE "maintenance_policy"
+#define WINDOWS_TABLE "maintenance_windows"
 
 /* maint_policy.c */
-extern bool dbperf_maint_policy_here(void);
 extern bool dbperf_maint_policy_pending(void);
 extern void dbperf_maint_policy_changed(void);
 
 /* maint_policy_row.c */
 extern bool dbperf_maint_parse_window(HeapTuple row, TupleDesc desc, MaintWindow *window,
-									  MaintProblem *problem);
+									  DbperfRowProblem *problem);
 extern bool dbperf_maint_parse_policy(HeapTuple row, TupleDesc desc, MaintPolicy *policy,
-									  const char **window_name, MaintProblem *problem);
+									  const char **window_name, DbperfRowProblem *problem);
 
 /* maint_policy_read.c */
-extern uint64
-dbperf_maint_policy_query(const char *sql, bool read_only, void (*use)(void *arg), void *arg);
 extern MaintPolicies *dbperf_maint_policy_read(void);
 
 DBPERF_PRIVATE_END

@@ -21,8 +21,6 @@
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"
 
-#define POLICY_TABLE "maintenance_policy"
-#define WINDOWS_TABLE "maintenance_windows"
 
 /* One reading of both tables. */
 typedef struct Reading
@@ -34,31 +32,28 @@ typedef struct Reading
 /*
  * Run a fixed query as the owner of the tables, and use(arg) on its result,
  * which is in SPI_tuptable.  An error puts everything back when its
- * (sub)transaction ends.  Returns the number of rows.
+ * (sub)transaction ends.
  */
-uint64
-dbperf_maint_policy_query(const char *sql, bool read_only, void (*use)(void *arg), void *arg)
+static void
+run_query(const char *sql, void (*use)(void *arg), void *arg)
 {
 	Oid		 table = dbperf_own_table(POLICY_TABLE);
 	MaintSpi session;
-	uint64	 rows;
 
 	if (!OidIsValid(table))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("table dbperf.%s does not exist", POLICY_TABLE),
 						errhint("Create the extension dbperf in this database, or update it.")));
 	dbperf_maint_spi_open(table, &session);
-	if (SPI_execute(sql, read_only, 0) != SPI_OK_SELECT)
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the tables of maintenance");
-	rows = SPI_processed;
 	use(arg);
 	dbperf_maint_spi_close(&session);
-	return rows;
 }
 
 /* Note a row that is left out. */
 static void
-note_problem(Reading *reading, const char *what, const char *name, const MaintProblem *problem)
+note_problem(Reading *reading, const char *what, const char *name, const DbperfRowProblem *problem)
 {
 	appendStringInfo(&reading->problems, "%s%s %s: %s", reading->problems.len > 0 ? "; " : "", what,
 					 name, problem->message);
@@ -73,9 +68,9 @@ use_windows(void *arg)
 
 	for (uint64 i = 0; i < SPI_processed && policies->num_windows < MAINT_MAX_WINDOWS; i++)
 	{
-		MaintWindow *window = &policies->windows[policies->num_windows++];
-		MaintProblem problem;
-		char		*name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		MaintWindow		*window = &policies->windows[policies->num_windows++];
+		DbperfRowProblem problem;
+		char			*name = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 
 		if (dbperf_maint_parse_window(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, window,
 									  &problem))
@@ -107,9 +102,9 @@ use_policies(void *arg)
 
 	for (uint64 i = 0; i < SPI_processed && policies->num_policies < MAINT_MAX_POLICIES; i++)
 	{
-		MaintPolicy *policy = &policies->policies[policies->num_policies];
-		const char	*window;
-		MaintProblem problem;
+		MaintPolicy		*policy = &policies->policies[policies->num_policies];
+		const char		*window;
+		DbperfRowProblem problem;
 
 		if (dbperf_maint_parse_policy(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, policy, &window,
 									  &problem))
@@ -168,11 +163,9 @@ dbperf_maint_policy_read(void)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		pushed = true;
 	}
-	(void) dbperf_maint_policy_query("SELECT * FROM dbperf." WINDOWS_TABLE " ORDER BY name", true,
-									 use_windows, &reading);
-	(void) dbperf_maint_policy_query("SELECT * FROM dbperf." POLICY_TABLE
-									 " ORDER BY priority DESC, id DESC",
-									 true, use_policies, &reading);
+	run_query("SELECT * FROM dbperf." WINDOWS_TABLE " ORDER BY name", use_windows, &reading);
+	run_query("SELECT * FROM dbperf." POLICY_TABLE " ORDER BY priority DESC, id DESC", use_policies,
+			  &reading);
 	if (pushed)
 		PopActiveSnapshot();
 	if (MyBackendType == B_BG_WORKER)

@@ -32,7 +32,7 @@ static const char *const day_names[7] = {"sun", "mon", "tue", "wed", "thu", "fri
 
 /* Note what is wrong; returns false. */
 static bool
-refuse(MaintProblem *problem, int sqlstate, const char *hint, char *message)
+refuse(DbperfRowProblem *problem, int sqlstate, const char *hint, char *message)
 {
 	problem->sqlstate = sqlstate;
 	problem->message = message;
@@ -101,7 +101,7 @@ list_column(HeapTuple row, TupleDesc desc, const char *name, int *count)
 
 /* Take over the days. */
 static bool
-parse_days(char **days, int count, MaintWindow *window, MaintProblem *problem)
+parse_days(char **days, int count, MaintWindow *window, DbperfRowProblem *problem)
 {
 	static const char *const hint = "Days are mon, tue, wed, thu, fri, sat and sun.";
 
@@ -126,7 +126,7 @@ parse_days(char **days, int count, MaintWindow *window, MaintProblem *problem)
 
 /* Take over start and end. */
 static bool
-parse_times(HeapTuple row, TupleDesc desc, MaintWindow *window, MaintProblem *problem)
+parse_times(HeapTuple row, TupleDesc desc, MaintWindow *window, DbperfRowProblem *problem)
 {
 	bool start_null;
 	bool end_null;
@@ -152,7 +152,8 @@ parse_times(HeapTuple row, TupleDesc desc, MaintWindow *window, MaintProblem *pr
  * and then *problem says why.
  */
 bool
-dbperf_maint_parse_window(HeapTuple row, TupleDesc desc, MaintWindow *window, MaintProblem *problem)
+dbperf_maint_parse_window(HeapTuple row, TupleDesc desc, MaintWindow *window,
+						  DbperfRowProblem *problem)
 {
 	char  *name = text_column(row, desc, "name");
 	char  *zone = text_column(row, desc, "time_zone");
@@ -187,7 +188,8 @@ dbperf_maint_parse_window(HeapTuple row, TupleDesc desc, MaintWindow *window, Ma
 
 /* Take over a pattern. */
 static bool
-parse_pattern(HeapTuple row, TupleDesc desc, const char *name, char *place, MaintProblem *problem)
+parse_pattern(HeapTuple row, TupleDesc desc, const char *name, char *place,
+			  DbperfRowProblem *problem)
 {
 	char *pattern = text_column(row, desc, name);
 	int	  backslashes = 0;
@@ -213,7 +215,7 @@ parse_pattern(HeapTuple row, TupleDesc desc, const char *name, char *place, Main
 
 /* Take over the actions. */
 static bool
-parse_actions(char **actions, int count, MaintPolicy *policy, MaintProblem *problem)
+parse_actions(char **actions, int count, MaintPolicy *policy, DbperfRowProblem *problem)
 {
 	static const char *const hint =
 		"Actions are vacuum, vacuum_freeze, analyze, reindex, clean_gin and summarize_brin; null "
@@ -241,7 +243,7 @@ parse_actions(char **actions, int count, MaintPolicy *policy, MaintProblem *prob
 
 /* Take over the limits. */
 static bool
-parse_limits(HeapTuple row, TupleDesc desc, MaintPolicy *policy, MaintProblem *problem)
+parse_limits(HeapTuple row, TupleDesc desc, MaintPolicy *policy, DbperfRowProblem *problem)
 {
 	bool	  isnull;
 	Datum	  value = column(row, desc, "time_limit", &isnull);
@@ -275,7 +277,7 @@ parse_limits(HeapTuple row, TupleDesc desc, MaintPolicy *policy, MaintProblem *p
  */
 bool
 dbperf_maint_parse_policy(HeapTuple row, TupleDesc desc, MaintPolicy *policy,
-						  const char **window_name, MaintProblem *problem)
+						  const char **window_name, DbperfRowProblem *problem)
 {
 	bool   isnull;
 	int	   count;

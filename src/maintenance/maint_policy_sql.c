@@ -4,28 +4,16 @@
  *		The triggers of maintenance_policy and maintenance_windows, which policy
  *		decides about a table, and when windows are open.
  *
- * The tables count in dbperf.database only, and so can be changed only there:
- * elsewhere a policy would look as if it were in force.  But a dump of that
- * database must be restorable anywhere, under another name, too.  While that
- * happens rows are kept as they are, and nobody reads them; pg_dump's scripts
- * can be told by check_function_bodies, which they turn off.  Rows can be
- * deleted in any database.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "commands/dbcommands.h"
 #include "commands/trigger.h"
 #include "core/core.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "maintenance/maint_policy.h"
-#include "miscadmin.h"
 #include "pgtime.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #define WINDOW_COLUMNS 4
@@ -38,76 +26,8 @@ PG_FUNCTION_INFO_V1(dbperf_maintenance_window_states);
 
 /* ---- triggers ---- */
 
-/* Refuse a row in a database where it would mean nothing. */
-static void
-refuse_elsewhere(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("maintenance policies and windows can only be changed in database \"%s\"",
-					dbperf_database),
-			 errdetail("They are in force in all databases of the server; dbperf.database says "
-					   "where they are kept."),
-			 errhint("Connect to database \"%s\".", dbperf_database)));
-}
-
-/*
- * What is common to the triggers.  Returns the row to be checked, NULL if there
- * is nothing to check.
- */
-static HeapTuple
-begin_check(FunctionCallInfo fcinfo)
-{
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	bool		 here = dbperf_maint_policy_here();
-
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event))
-		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-						errmsg("the function must be called by an AFTER trigger")));
-
-	if (here)
-		dbperf_maint_policy_changed();
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
-		return NULL;
-	if (!here)
-	{
-		if (check_function_bodies)
-			refuse_elsewhere();
-		return NULL;
-	}
-	return TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple
-													  : trigger->tg_trigtuple;
-}
-
-/* Raise the error that a problem describes. */
-static void
-raise_problem(const MaintProblem *problem)
-{
-	ereport(ERROR, (errcode(problem->sqlstate), errmsg("%s", problem->message),
-					problem->hint != NULL ? errhint("%s", problem->hint) : 0));
-}
-
-/* Take over a count. */
-static void
-use_count(void *arg)
-{
-	bool isnull;
-
-	*(int64 *) arg =
-		DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-}
-
-/* Refuse more rows than there is room for in shared memory. */
-static void
-check_count(const char *what, const char *sql, int limit)
-{
-	int64 rows = 0;
-
-	(void) dbperf_maint_policy_query(sql, false, use_count, &rows);
-	if (rows > limit)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many %s", what),
-						errdetail("There can be at most %d.", limit)));
-}
+/* What the triggers are about, in messages. */
+#define WHAT "maintenance policies and windows"
 
 /*
  * maintenance_policy_check() returns trigger
@@ -116,17 +36,16 @@ Datum
 dbperf_maintenance_policy_check(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	HeapTuple	 row = begin_check(fcinfo);
+	HeapTuple	 row = dbperf_central_row(fcinfo, POLICY_TABLE, WHAT, dbperf_maint_policy_changed);
 	MaintPolicy	 policy;
-	MaintProblem problem;
-	const char	*window;
+	DbperfRowProblem problem;
+	const char		*window;
 
 	if (row == NULL)
 		PG_RETURN_POINTER(NULL);
 	if (!dbperf_maint_parse_policy(row, trigger->tg_relation->rd_att, &policy, &window, &problem))
-		raise_problem(&problem);
-	check_count("maintenance policies", "SELECT pg_catalog.count(*) FROM dbperf.maintenance_policy",
-				MAINT_MAX_POLICIES);
+		dbperf_central_refuse(&problem);
+	dbperf_central_limit(trigger->tg_relation, "maintenance policies", MAINT_MAX_POLICIES);
 	PG_RETURN_POINTER(NULL);
 }
 
@@ -137,15 +56,15 @@ Datum
 dbperf_maintenance_windows_check(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	HeapTuple	 row = begin_check(fcinfo);
+	HeapTuple	 row = dbperf_central_row(fcinfo, WINDOWS_TABLE, WHAT, dbperf_maint_policy_changed);
 	MaintWindow	 window;
-	MaintProblem problem;
-	pg_tz		*zone;
+	DbperfRowProblem problem;
+	pg_tz			*zone;
 
 	if (row == NULL)
 		PG_RETURN_POINTER(NULL);
 	if (!dbperf_maint_parse_window(row, trigger->tg_relation->rd_att, &window, &problem))
-		raise_problem(&problem);
+		dbperf_central_refuse(&problem);
 	zone = pg_tzset(window.zone);
 	if (zone == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -155,8 +74,7 @@ dbperf_maintenance_windows_check(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("time zone \"%s\" appears to use leap seconds", window.zone),
 						errdetail("PostgreSQL does not support leap seconds.")));
-	check_count("maintenance windows", "SELECT pg_catalog.count(*) FROM dbperf.maintenance_windows",
-				MAINT_MAX_WINDOWS);
+	dbperf_central_limit(trigger->tg_relation, "maintenance windows", MAINT_MAX_WINDOWS);
 	PG_RETURN_POINTER(NULL);
 }
 

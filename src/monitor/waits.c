@@ -125,15 +125,8 @@ dbperf_waits_init(void)
 void
 dbperf_waits_wake(void)
 {
-	uint32 sampler;
-
-	if (waits == NULL || pg_atomic_exchange_u32(&waits->asleep, 0) == 0)
-		return;
-
-	/* a latch of a process that has ended meanwhile may be set all the same */
-	sampler = pg_atomic_read_u32(&waits->sampler);
-	if (sampler != 0)
-		SetLatch(&ProcGlobal->allProcs[sampler - 1].procLatch);
+	if (waits != NULL && pg_atomic_exchange_u32(&waits->asleep, 0) != 0)
+		dbperf_worker_wake(pg_atomic_read_u32(&waits->sampler));
 }
 
 /*

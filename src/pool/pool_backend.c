@@ -131,8 +131,9 @@ skip_literal(const char *s)
 
 /*
  * Whether PgBouncer has sent these statements on its own account: to clean up
- * in session mode, to see whether a connection that was idle works, and to pass the settings of a client on to the server
- * connection that it gets, which always has this form.
+ * in session mode, to see whether a connection that was idle works, and to pass
+ * the settings of a client on to the server connection that it gets, which
+ * always has this form.
  */
 static bool
 sent_by_pooler(const char *text)

@@ -114,7 +114,7 @@ put_id(PoolRow *row, int process, const PoolAnswer *answer, int i, int version)
 {
 	const char *id = i >= 0 ? dbperf_pool_value(answer, i, "id") : NULL;
 
-	if (id == NULL || version < POOL_VERSION_CLIENT_IDS)
+	if (id == NULL || version < POOL_VERSION_KILL_CLIENT)
 		dbperf_pool_put_null(row);
 	else
 		dbperf_pool_put(row, PointerGetDatum(cstring_to_text(psprintf("%d.%s", process + 1, id))));

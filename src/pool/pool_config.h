@@ -10,20 +10,17 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "core/central.h"
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "pool/pool_int.h"
 
 DBPERF_PRIVATE_BEGIN
 
-/* From which release of PgBouncer on there is: */
-#define POOL_VERSION_PEERS 11900		 /* cancel requests go to the right process */
-#define POOL_VERSION_PREPARED 12100		 /* prepared statements of the protocol */
-#define POOL_VERSION_USER_SIZE 12300	 /* a pool size for a role */
-#define POOL_VERSION_CLIENT_LIMITS 12400 /* limits of clients for a database and a role */
-#define POOL_VERSION_KILL_CLIENT 12400	 /* ending one client */
-
 /* ---- pool_limits.c, pool_limits_row.c, pool_limits_sql.c ---- */
+
+#define POOL_DATABASES_TABLE "pool_databases"
+#define POOL_ROLES_TABLE "pool_roles"
 
 /* Rows that count of each of the two tables. */
 #define POOL_MAX_LIMITS 256
@@ -48,14 +45,6 @@ typedef struct PoolLimits
 	PoolLimit roles[POOL_MAX_LIMITS];
 } PoolLimits;
 
-/* Why a row cannot be used. */
-typedef struct PoolRowProblem
-{
-	int			sqlstate;
-	char	   *message;
-	const char *hint; /* a sentence, or NULL */
-} PoolRowProblem;
-
 extern PoolLimits	   *dbperf_pool_limits(StringInfo errors);
 extern bool				dbperf_pool_limits_changed(void);
 extern void				dbperf_pool_limits_touched(void);
@@ -63,7 +52,7 @@ extern void				dbperf_pool_set_socket_base(const char *base);
 extern char			   *dbperf_pool_socket_base(void);
 extern const PoolLimit *dbperf_pool_limit_of(const PoolLimit *limits, int n, const char *name);
 extern bool dbperf_pool_parse_limit(HeapTuple row, TupleDesc desc, bool of_role, PoolLimit *limit,
-									PoolRowProblem *problem);
+									DbperfRowProblem *problem);
 
 /* ---- pool_auth.c ---- */
 

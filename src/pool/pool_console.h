@@ -61,9 +61,6 @@ extern int
 dbperf_pool_ask_all(const PoolRunning *running, const char *command, long ms,
 					PoolWorthWaiting worth_it, void *arg, PoolAnswer **answers, char **errors);
 
-/* Versions of PgBouncer that brought what is used here. */
-#define POOL_VERSION_CLIENT_IDS 12400 /* and KILL_CLIENT */
-
 DBPERF_PRIVATE_END
 
 #endif /* DBPERF_POOL_CONSOLE_H */

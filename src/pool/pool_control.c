@@ -332,7 +332,7 @@ dbperf_pool_kill_client(PG_FUNCTION_ARGS)
 
 	parse_client_id(id, &process, &number);
 	require_running(&running, false);
-	if (running.version < POOL_VERSION_CLIENT_IDS)
+	if (running.version < POOL_VERSION_KILL_CLIENT)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("ending a client's connection needs PgBouncer 1.24"),
 						errdetail("This is PgBouncer %d.%d.%d.", running.version / 10000,

@@ -36,12 +36,6 @@
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 
-/* The first PgBouncer that also passes IntervalStyle on. */
-#define INTERVAL_STYLE_VERSION 12000
-
-/* The first one that passes on whatever the server reports to its clients. */
-#define REPORTED_VERSION 12600
-
 #define EXAMPLE_SIZE 80
 
 /* What is said of a feature. */
@@ -131,7 +125,7 @@ dbperf_pool_passes_on(const char *setting, size_t length)
 										"DateStyle",		"IntervalStyle",
 										"TimeZone",			"standard_conforming_strings"};
 
-	if (dbperf_pool_shared->version >= REPORTED_VERSION)
+	if (dbperf_pool_shared->version >= POOL_VERSION_REPORTED)
 	{
 		char name[NAMEDATALEN];
 
@@ -144,7 +138,7 @@ dbperf_pool_passes_on(const char *setting, size_t length)
 	for (int i = 0; i < lengthof(names); i++)
 	{
 		if (strlen(names[i]) == length && pg_strncasecmp(names[i], setting, length) == 0)
-			return names[i][0] != 'I' || dbperf_pool_shared->version >= INTERVAL_STYLE_VERSION;
+			return names[i][0] != 'I' || dbperf_pool_shared->version >= POOL_VERSION_INTERVAL_STYLE;
 	}
 	return false;
 }
@@ -246,9 +240,8 @@ watch_cursor(const DeclareCursorStmt *stmt)
 }
 
 /*
- * Called before each utility command.  The scripts of extensions are trusted:
- * what they set is undone at their end.  A sequence that is part of a table goes
- * with that.
+ * Called before each utility command.  The scripts of extensions are trusted.  A
+ * sequence that is part of a table goes with that.
  */
 static void
 watch_utility(Node *utility, bool part)

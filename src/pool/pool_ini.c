@@ -251,7 +251,7 @@ append_roles(PoolWriting *writing, StringInfo text)
 static void
 append_peers(const PoolWriting *writing, StringInfo text)
 {
-	if (writing->launch->processes == 1 || writing->launch->version < POOL_VERSION_PEERS)
+	if (writing->launch->processes == 1 || writing->launch->version < POOL_VERSION_PEERING)
 		return;
 	appendStringInfoString(text, "[peers]\n");
 	for (int i = 0; i < writing->launch->processes; i++)
@@ -278,7 +278,7 @@ append_listening(const PoolWriting *writing, StringInfo text, int process)
 	if (launch->processes == 1)
 		return;
 	appendStringInfoString(text, "so_reuseport = 1\n");
-	if (launch->version >= POOL_VERSION_PEERS)
+	if (launch->version >= POOL_VERSION_PEERING)
 		appendStringInfo(text, "peer_id = %d\n", process + 1);
 }
 

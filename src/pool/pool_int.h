@@ -52,6 +52,17 @@ typedef enum PoolGuard
 	POOL_GUARD_ERROR	/* refused */
 } PoolGuard;
 
+/* The oldest PgBouncer that this works with, and what newer ones can do. */
+#define POOL_VERSION_MIN 11800
+#define POOL_VERSION_PEERING 11900		  /* a cancel request finds its process */
+#define POOL_VERSION_INTERVAL_STYLE 12000 /* it is passed on with its client */
+#define POOL_VERSION_PREPARED 12100		  /* prepared statements in transaction mode */
+#define POOL_VERSION_DRAIN 12300		  /* SIGTERM waits for clients, SIGQUIT does not */
+#define POOL_VERSION_USER_SIZE 12300	  /* a pool size for a role */
+#define POOL_VERSION_CLIENT_LIMITS 12400  /* limits of clients for a database and a role */
+#define POOL_VERSION_KILL_CLIENT 12400	  /* clients have ids, and can be ended */
+#define POOL_VERSION_REPORTED 12600		  /* all settings that are reported are passed on */
+
 /* Processes at most. */
 #define POOL_MAX_PROCESSES 16
 

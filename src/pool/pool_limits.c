@@ -194,7 +194,7 @@ read_rows(Reading *reading, const char *name, bool of_role, PoolLimit *limits, i
 	scan = systable_beginscan(table, InvalidOid, false, GetActiveSnapshot(), 0, NULL);
 	while (HeapTupleIsValid(row = systable_getnext(scan)))
 	{
-		PoolRowProblem problem;
+		DbperfRowProblem problem;
 
 		if (*num >= POOL_MAX_LIMITS)
 		{
@@ -228,8 +228,8 @@ read_tables(void *arg)
 	Reading	   *reading = arg;
 	PoolLimits *limits = reading->limits;
 
-	read_rows(reading, "pool_databases", false, limits->databases, &limits->num_databases);
-	read_rows(reading, "pool_roles", true, limits->roles, &limits->num_roles);
+	read_rows(reading, POOL_DATABASES_TABLE, false, limits->databases, &limits->num_databases);
+	read_rows(reading, POOL_ROLES_TABLE, true, limits->roles, &limits->num_roles);
 	qsort(limits->databases, limits->num_databases, sizeof(PoolLimit), compare_limits);
 	qsort(limits->roles, limits->num_roles, sizeof(PoolLimit), compare_limits);
 }
@@ -292,26 +292,15 @@ database_exists(const char *name)
 static bool
 start_reader(void)
 {
-	BackgroundWorker bgw;
-	MemoryContext	 old;
-	bool			 ok;
+	static const DbperfWorker worker = {
+		.name = "dbperf pool reader",
+		.entry = "dbperf_pool_reader_main",
+		.start = BgWorkerStart_ConsistentState,
+		.database = true,
+		.restart = BGW_NEVER_RESTART,
+	};
 
-	memset(&bgw, 0, sizeof(bgw));
-	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	bgw.bgw_start_time = BgWorkerStart_ConsistentState;
-	bgw.bgw_restart_time = BGW_NEVER_RESTART;
-	strlcpy(bgw.bgw_library_name, "dbperf", sizeof(bgw.bgw_library_name));
-	strlcpy(bgw.bgw_function_name, "dbperf_pool_reader_main", sizeof(bgw.bgw_function_name));
-	strlcpy(bgw.bgw_name, "dbperf pool reader", sizeof(bgw.bgw_name));
-	strlcpy(bgw.bgw_type, "dbperf pool reader", sizeof(bgw.bgw_type));
-	bgw.bgw_main_arg = UInt32GetDatum(++started);
-	bgw.bgw_notify_pid = MyProcPid;
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	ok = RegisterDynamicBackgroundWorker(&bgw, &reader);
-	MemoryContextSwitchTo(old);
-	if (!ok)
-		reader = NULL;
-	return ok;
+	return dbperf_worker_start(&worker, UInt32GetDatum(++started), NULL, 0, &reader);
 }
 
 /* Begins a reading. */

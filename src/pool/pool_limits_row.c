@@ -25,7 +25,7 @@
 
 /* Notes what is wrong; returns false. */
 static bool
-refuse(PoolRowProblem *problem, int sqlstate, const char *hint, char *message)
+refuse(DbperfRowProblem *problem, int sqlstate, const char *hint, char *message)
 {
 	problem->sqlstate = sqlstate;
 	problem->message = message;
@@ -63,7 +63,7 @@ text_column(HeapTuple row, TupleDesc desc, const char *name)
 /* Takes over a number, -1 for null. */
 static bool
 parse_number(HeapTuple row, TupleDesc desc, const char *name, int least, int most, int *number,
-			 PoolRowProblem *problem)
+			 DbperfRowProblem *problem)
 {
 	bool  isnull;
 	Datum value = column(row, desc, name, INT4OID, &isnull);
@@ -77,7 +77,7 @@ parse_number(HeapTuple row, TupleDesc desc, const char *name, int least, int mos
 
 /* Takes over the mode. */
 static bool
-parse_mode(HeapTuple row, TupleDesc desc, PoolLimit *limit, PoolRowProblem *problem)
+parse_mode(HeapTuple row, TupleDesc desc, PoolLimit *limit, DbperfRowProblem *problem)
 {
 	char *mode = text_column(row, desc, "pool_mode");
 
@@ -98,7 +98,7 @@ parse_mode(HeapTuple row, TupleDesc desc, PoolLimit *limit, PoolRowProblem *prob
 
 /* Takes over the name. */
 static bool
-parse_name(const char *name, bool of_role, PoolLimit *limit, PoolRowProblem *problem)
+parse_name(const char *name, bool of_role, PoolLimit *limit, DbperfRowProblem *problem)
 {
 	const char *what = of_role ? "role" : "database";
 
@@ -123,7 +123,7 @@ parse_name(const char *name, bool of_role, PoolLimit *limit, PoolRowProblem *pro
  */
 bool
 dbperf_pool_parse_limit(HeapTuple row, TupleDesc desc, bool of_role, PoolLimit *limit,
-						PoolRowProblem *problem)
+						DbperfRowProblem *problem)
 {
 	char *name = text_column(row, desc, of_role ? "role_name" : "database_name");
 

@@ -12,12 +12,6 @@
 
 DBPERF_PRIVATE_BEGIN
 
-/* The oldest PgBouncer that this works with, and what newer ones can do. */
-#define POOL_VERSION_MIN 11800
-#define POOL_VERSION_PEERING 11900	/* a cancel request finds its process */
-#define POOL_VERSION_PREPARED 12100 /* prepared statements in transaction mode */
-#define POOL_VERSION_DRAIN 12300	/* SIGTERM waits for clients, SIGQUIT does not */
-
 /* ---- pool_fork.c ---- */
 
 /* What a child process is to execute. */

@@ -9,8 +9,6 @@
 #include "postgres.h"
 
 #include "pool/pool_int.h"
-#include "storage/latch.h"
-#include "storage/proc.h"
 
 PoolShared	 *dbperf_pool_shared = NULL;
 LWLockPadded *dbperf_pool_locks = NULL;
@@ -62,11 +60,8 @@ dbperf_pool_shared_init(void)
 void
 dbperf_pool_wake(void)
 {
-	uint32 proc = dbperf_pool_shared != NULL ? pg_atomic_read_u32(&dbperf_pool_shared->worker) : 0;
-
-	/* should somebody else have the entry by now, it is woken for nothing */
-	if (proc > 0)
-		SetLatch(&ProcGlobal->allProcs[proc - 1].procLatch);
+	if (dbperf_pool_shared != NULL)
+		dbperf_worker_wake(pg_atomic_read_u32(&dbperf_pool_shared->worker));
 }
 
 /*
