@@ -2165,3 +2165,27 @@ COMMENT ON COLUMN dbperf.pool_guard_counts.transactions IS
 'transactions of the role, through the pool, that used it, however often in each';
 COMMENT ON COLUMN dbperf.pool_guard_counts.example IS
 'what the last server connection that began to use it did, without names of objects but with those of settings';
+
+--
+-- plans: findings of plans
+--
+
+--
+-- plans: analysis of one statement
+--
+
+--
+-- plans: statistics
+--
+
+--
+-- plans: advice on settings
+--
+
+--
+-- plans: plan history
+--
+
+--
+-- plans: settings of single queries
+--

@@ -1,10 +1,10 @@
 #!/bin/bash
 # Checks who includes whom in src/: the layers of the design are one-way.
 #
-#   core <- monitor cluster cache maintenance pool advisor optimizer
+#   core <- monitor cluster cache maintenance pool advisor plans
 #        <- metrics <- report <- dbperf.c
 #
-# plus optimizer -> monitor, advisor -> monitor, advisor -> cluster.  Another
+# plus plans -> monitor, advisor -> monitor, advisor -> cluster.  Another
 # module is reached through its <module>/<module>.h only; all of core is public.
 #
 #   scripts/check_includes.sh [DIRECTORY]	(default: src of this checkout)
@@ -17,10 +17,10 @@ cd "$src"
 
 violations=$(find . -name '*.[ch]' -printf '%P\n' | LC_ALL=C sort | LC_ALL=C perl -ne '
 	BEGIN {
-		my @middle = qw(monitor cluster cache maintenance pool advisor optimizer);
+		my @middle = qw(monitor cluster cache maintenance pool advisor plans);
 		%allowed = map { $_ => { core => 1 } } @middle;
 		$allowed{core} = {};
-		$allowed{$_}{monitor} = 1 for qw(optimizer advisor);
+		$allowed{$_}{monitor} = 1 for qw(plans advisor);
 		$allowed{advisor}{cluster} = 1;
 		$allowed{metrics} = { map { $_ => 1 } "core", @middle };
 		$allowed{report} = { %{ $allowed{metrics} }, metrics => 1 };

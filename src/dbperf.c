@@ -16,6 +16,7 @@
 #include "maintenance/maintenance.h"
 #include "miscadmin.h"
 #include "monitor/monitor.h"
+#include "plans/plans.h"
 #include "pool/pool.h"
 #include "utils/guc.h"
 
@@ -46,5 +47,6 @@ _PG_init(void)
 	dbperf_maintenance_init();
 	dbperf_cache_init();
 	dbperf_pool_init();
+	dbperf_plans_init();
 	MarkGUCPrefixReserved("dbperf");
 }

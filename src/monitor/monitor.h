@@ -47,6 +47,37 @@ typedef struct MonitoredQuery
  */
 extern List *dbperf_monitored_queries(void);
 
+/*
+ * A statement of dbperf.slow_queries that has a plan.
+ */
+typedef struct SlowStatement
+{
+	int64		id;
+	uint64		queryid; /* 0 = none */
+	uint64		plan_id;
+	Oid			userid;
+	TimestampTz started_at;
+	double		duration_ms;
+	double		planning_ms;
+	double		jit_ms;
+	double		work_mem_kb; /* that it ran under */
+	double		temp_blks_read;
+	double		temp_blks_written;
+	double		shared_blks_hit;
+	double		shared_blks_read;
+	bool		failed;
+	char	   *query;	   /* in the database's encoding, may be cut or masked */
+	char	   *plan;	   /* text of EXPLAIN, may be cut */
+	List	   *relations; /* OIDs of the tables in the plan, some may be gone */
+} SlowStatement;
+
+/*
+ * The recorded statements of the current database with ids in this range that
+ * have a plan and that the current role may see, newest first.  Needs
+ * dbperf_require_shmem().
+ */
+extern List *dbperf_slow_statements(int64 first_id, int64 last_id);
+
 DBPERF_PRIVATE_END
 
 #endif /* DBPERF_MONITOR_H */

@@ -1,0 +1,18 @@
+/*-------------------------------------------------------------------------
+ *
+ * plans.c
+ *		Settings and start-up of the work on plans.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "plans/plans.h"
+
+/*
+ * Called from _PG_init, preloaded or not.
+ */
+void
+dbperf_plans_init(void)
+{
+}
