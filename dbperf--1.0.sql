@@ -2170,6 +2170,67 @@ COMMENT ON COLUMN dbperf.pool_guard_counts.example IS
 -- plans: findings of plans
 --
 
+CREATE FUNCTION dbperf.plan_findings(
+    OUT slow_query_id bigint,
+    OUT queryid bigint,
+    OUT severity text,
+    OUT code text,
+    OUT node text,
+    OUT evidence text,
+    OUT advice text,
+    OUT ddl text,
+    OUT setting text,
+    OUT estimated_gain_ms float8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_plan_findings'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.plan_findings() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.plan_findings() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.plan_findings() IS
+'see the view plan_findings';
+
+CREATE VIEW dbperf.plan_findings AS
+    SELECT * FROM dbperf.plan_findings();
+REVOKE ALL ON dbperf.plan_findings FROM PUBLIC;
+GRANT SELECT ON dbperf.plan_findings TO PUBLIC;
+COMMENT ON VIEW dbperf.plan_findings IS
+'what is wrong with the plans of recorded slow statements of this database, the newest record of each query and plan, the most important finding of each first; tables are judged as they are now; other roles'' statements are shown to members of pg_read_all_stats';
+COMMENT ON COLUMN dbperf.plan_findings.slow_query_id IS
+'column id of slow_queries';
+COMMENT ON COLUMN dbperf.plan_findings.severity IS
+'critical: the gain is at least half of the statement''s time and 100 ms; warning: a tenth and 5 ms; info: less, or not known';
+COMMENT ON COLUMN dbperf.plan_findings.code IS
+'one of the codes that the README explains';
+COMMENT ON COLUMN dbperf.plan_findings.node IS
+'the node of the plan, as EXPLAIN names it; null for the whole statement';
+COMMENT ON COLUMN dbperf.plan_findings.evidence IS
+'what was seen, with the numbers; rows are those of all loops together unless it says so';
+COMMENT ON COLUMN dbperf.plan_findings.ddl IS
+'one or more SQL commands that can be run as they are';
+COMMENT ON COLUMN dbperf.plan_findings.setting IS
+'what to put behind SET, for this query only';
+COMMENT ON COLUMN dbperf.plan_findings.estimated_gain_ms IS
+'what one execution like the recorded one would save, in milliseconds, by the ddl or setting if there is one, else by the advice; null if not known';
+
+CREATE FUNCTION dbperf.explain_slow_query(id bigint, format text DEFAULT 'text')
+RETURNS text
+AS 'MODULE_PATHNAME', 'dbperf_explain_slow_query'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.explain_slow_query(bigint, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.explain_slow_query(bigint, text) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.explain_slow_query(bigint, text) IS
+'the captured plan of a record of slow_queries; format text: with the findings beside its nodes and in full below; json: as EXPLAIN (FORMAT JSON) prints plans, for programs that show them';
+
+CREATE FUNCTION dbperf.plan_as_json(plan text)
+RETURNS json
+AS 'MODULE_PATHNAME', 'dbperf_plan_as_json'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION dbperf.plan_as_json(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.plan_as_json(text) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.plan_as_json(text) IS
+'a plan in the text form of EXPLAIN, for example out of slow_query_history, as EXPLAIN (FORMAT JSON) prints it; null if it is no plan';
+
 --
 -- plans: analysis of one statement
 --

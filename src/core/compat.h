@@ -458,4 +458,23 @@ extern const char *dbperf_hba_file(const struct HbaLine *line);
 
 /* ---- end of what a pooled session leaves behind ---- */
 
+
+/* ---- plans read back from their text (plans/plan_*.c) ---- */
+
+/* 18 says of each node whether a setting disables it. */
+#if PG_VERSION_NUM >= 180000
+#define DBPERF_EXPLAINS_DISABLED true
+#else
+#define DBPERF_EXPLAINS_DISABLED false
+#endif
+
+/* 17 tells apart the times of shared and of local blocks. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_EXPLAIN_SHARED_IO "Shared I/O"
+#else
+#define DBPERF_EXPLAIN_SHARED_IO "I/O"
+#endif
+
+/* ---- end of plans read back ---- */
+
 #endif /* DBPERF_COMPAT_H */

@@ -78,6 +78,19 @@ typedef struct SlowStatement
  */
 extern List *dbperf_slow_statements(int64 first_id, int64 last_id);
 
+/* What dbperf_slow_statements() can say of one id. */
+typedef enum SlowStatementState
+{
+	SLOW_STATEMENT_SHOWN,
+	SLOW_STATEMENT_UNKNOWN, /* there was no such id yet */
+	SLOW_STATEMENT_GONE,	/* overwritten or reset */
+	SLOW_STATEMENT_HIDDEN,	/* another role's */
+	SLOW_STATEMENT_OTHER_DATABASE,
+	SLOW_STATEMENT_NO_PLAN
+} SlowStatementState;
+
+extern SlowStatementState dbperf_slow_statement_state(int64 id);
+
 DBPERF_PRIVATE_END
 
 #endif /* DBPERF_MONITOR_H */

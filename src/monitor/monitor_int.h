@@ -70,6 +70,7 @@ extern int	  dbperf_slow_query_history_size;	   /* MB */
 
 #define RECORD_MAX_WAITS 16
 #define RECORD_MAX_BLOCKERS 8
+#define RECORD_MAX_RELATIONS 32
 
 /* One wait event of a statement, and how often the sampler met it. */
 typedef struct WaitCount
@@ -91,10 +92,12 @@ typedef struct RecordWaits
 
 /*
  * The fixed part of a record.  The variable parts follow in this order, each
- * as long as its length says: query, plan, params, tags.
+ * as long as its length says: query, plan, params, tags, relations.
  *
  * params is a sequence of {Oid type; int32 len; char value[len]}, unaligned,
- * len -1 for a NULL.  tags is a sequence of key '\0' value '\0'.
+ * len -1 for a NULL.  tags is a sequence of key '\0' value '\0'.  relations is
+ * a sequence of OIDs, unaligned: the tables in the plan, RECORD_MAX_RELATIONS at
+ * most.
  */
 typedef struct SlowRecord
 {
@@ -134,6 +137,8 @@ typedef struct SlowRecord
 	int32		params_len;
 	int32		nparams; /* -1 = the statement has none recorded */
 	int32		tags_len;
+	int32		relations_len;
+	int32		work_mem_kb; /* the setting at its end */
 	uint8		addr_family; /* AF_INET, AF_INET6 or 0: no network address */
 	uint8		addr[16];	 /* network byte order */
 	char		command[32]; /* command tag */
@@ -149,6 +154,7 @@ typedef struct RecordParts
 	const char		 *plan;
 	const char		 *params;
 	const char		 *tags;
+	const char		 *relations;
 } RecordParts;
 
 /* ring of slow statements, set when shared memory is attached */

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <netinet/in.h>
 
+#include "catalog/pg_class.h"
 #include "core/core.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -33,7 +34,7 @@
 #define RING_DUMP_PATH "pg_stat/dbperf_slow_queries.stat"
 
 /* changes with the layout of what is dumped */
-#define RING_DUMP_FORMAT ((1 << 16) | (uint32) sizeof(SlowRecord))
+#define RING_DUMP_FORMAT ((2 << 16) | (uint32) sizeof(SlowRecord))
 
 /* What lies in shared memory beside the ring of slow statements. */
 typedef struct RecordShared
@@ -50,6 +51,7 @@ static RecordShared *record_shared = NULL;
 static char *scratch = NULL;
 static int	 scratch_size = 0;
 static char	 tags_buffer[TAGS_SIZE];
+static Oid	 relations_buffer[RECORD_MAX_RELATIONS];
 
 /* the flood guard's bucket */
 static double tokens = 0;
@@ -263,6 +265,7 @@ dbperf_record_head(SlowRecord *head, int64 duration_ns, int64 now)
 	head->pid = MyProcPid;
 	head->encoding = GetDatabaseEncoding();
 	head->nparams = -1;
+	head->work_mem_kb = work_mem;
 	if (application_name != NULL)
 		strlcpy(head->application_name, application_name, sizeof(head->application_name));
 	head_address(head);
@@ -344,10 +347,12 @@ static void
 record_push(SlowRecord *head, const char *query, const char *plan, const char *params)
 {
 	Size	 max = dbperf_ring_max_record(dbperf_slow_ring);
-	RingPart parts[5];
+	RingPart parts[6];
 
-	if (sizeof(*head) + head->query_len + head->plan_len + head->params_len + head->tags_len > max)
-		head->plan_len = 0;
+	if (sizeof(*head) + head->query_len + head->plan_len + head->params_len + head->tags_len +
+			head->relations_len >
+		max)
+		head->plan_len = head->relations_len = 0;
 	if (sizeof(*head) + head->query_len + head->params_len + head->tags_len > max)
 	{
 		head->params_len = 0;
@@ -361,6 +366,7 @@ record_push(SlowRecord *head, const char *query, const char *plan, const char *p
 	parts[2] = (RingPart){plan, head->plan_len};
 	parts[3] = (RingPart){params, head->params_len};
 	parts[4] = (RingPart){tags_buffer, head->tags_len};
+	parts[5] = (RingPart){relations_buffer, head->relations_len};
 	(void) dbperf_ring_push(dbperf_slow_ring, parts, lengthof(parts), NULL);
 }
 
@@ -376,6 +382,32 @@ head_tags(SlowRecord *head, const char *source, int location, int length)
 		source += location;
 	length = length > 0 ? (int) strnlen(source, length) : (int) strlen(source);
 	head->tags_len = (int32) dbperf_parse_tags(tags_buffer, sizeof(tags_buffer), source, length);
+}
+
+/*
+ * Notes which tables a plan reads and writes, in the order of its range table.
+ */
+static void
+head_relations(SlowRecord *head, const PlannedStmt *planned)
+{
+	int		  n = 0;
+	ListCell *lc;
+
+	foreach (lc, planned->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+		int			   i = 0;
+
+		if (rte->rtekind != RTE_RELATION || rte->relkind == RELKIND_VIEW)
+			continue;
+		while (i < n && relations_buffer[i] != rte->relid)
+			i++;
+		if (i == RECORD_MAX_RELATIONS)
+			break;
+		relations_buffer[i] = rte->relid;
+		n = Max(n, i + 1);
+	}
+	head->relations_len = n * (int) sizeof(Oid);
 }
 
 static void
@@ -448,6 +480,8 @@ record_finish(SlowRecord *head, Capture *capture)
 	head->plan_len = capture->plan_len;
 	head->params_len = capture->params_len;
 	head->nparams = capture->nparams;
+	if (capture->plan_len > 0 && capture->stmt->planned != NULL)
+		head_relations(head, capture->stmt->planned);
 	record_push(head, capture->query, capture->plan, capture->params);
 }
 

@@ -42,10 +42,10 @@ dbperf_record_parts(const char *record, Size len, RecordParts *parts)
 	uint64			  total = sizeof(SlowRecord);
 
 	if (len < sizeof(SlowRecord) || head->query_len < 0 || head->plan_len < 0 ||
-		head->params_len < 0 || head->tags_len < 0)
+		head->params_len < 0 || head->tags_len < 0 || head->relations_len < 0)
 		return false;
 	total += (uint64) head->query_len + (uint64) head->plan_len + (uint64) head->params_len +
-			 (uint64) head->tags_len;
+			 (uint64) head->tags_len + (uint64) head->relations_len;
 	if (total != len)
 		return false;
 
@@ -54,6 +54,7 @@ dbperf_record_parts(const char *record, Size len, RecordParts *parts)
 	parts->plan = parts->query + head->query_len;
 	parts->params = parts->plan + head->plan_len;
 	parts->tags = parts->params + head->params_len;
+	parts->relations = parts->tags + head->tags_len;
 	return true;
 }
 

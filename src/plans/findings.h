@@ -41,10 +41,10 @@ typedef struct Finding
 	FindingSeverity severity;
 	const char	   *code;	  /* "sequential_scan" ...: one of those in the README */
 	const PlanNode *node;	  /* NULL = the whole statement */
-	char		   *evidence; /* one sentence, with the numbers */
-	char		   *advice;	  /* what to do, and why it helps */
-	char		   *ddl;	  /* a statement that can be run as it is, or NULL */
-	char		   *setting;  /* "work_mem = '64MB'", or NULL */
+	const char	   *evidence; /* one sentence, with the numbers */
+	const char	   *advice;	  /* what to do, and why it helps */
+	const char	   *ddl;	  /* a statement that can be run as it is, or NULL */
+	const char	   *setting;  /* "work_mem = '64MB'", or NULL */
 	double			gain_ms;  /* of one execution; -1 = not known */
 } Finding;
 

@@ -96,6 +96,13 @@ extern const char *dbperf_plan_property(const PlanNode *node, const char *key);
 /* The number that a property's value begins with, or missing. */
 extern double dbperf_plan_number(const PlanNode *node, const char *key, double missing);
 
+/*
+ * A number within a property's value: "Disk" of "Sort Method: external merge
+ * Disk: 123kB", "lossy" of "Heap Blocks: exact=1 lossy=2".
+ */
+extern double
+dbperf_plan_part(const PlanNode *node, const char *key, const char *part, double missing);
+
 /* plan_json.c */
 
 /* Appends the tree as EXPLAIN (FORMAT JSON) would print it: [{"Plan": ...}]. */
