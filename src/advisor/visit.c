@@ -9,18 +9,11 @@
  * settings, identity, snapshots and whatever a function did go with it.  No
  * transaction id is assigned, so that this works on a standby as well.
  *
- * The time of a visit is limited by a timer that asks for a cancel, which is
- * the only thing that also stops a function that sleeps.  A cancel of the
- * user's own must not be taken for it, and both look the same to the server.
- * So during a visit SIGINT comes through here, to be remembered and handed on:
- * an error is the timer's only if nobody else asked for a cancel after it had
- * fired, or before without having got it.
+ * The time of a visit is limited, see core/time_limit.c.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include <signal.h>
 
 #include "access/xact.h"
 #include "advisor/workload_int.h"
@@ -31,29 +24,9 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
-
-/* the timer repeats: a function may catch the first cancel and go on */
-#define TIMER_REPEAT_MS 100
 
 /* how long a visit waits for a lock, in milliseconds */
 #define VISIT_LOCK_TIMEOUT 100
-
-/* a visit is going on; there is no second one inside of it */
-static bool visiting = false;
-
-/* of this process, once registered */
-static bool		 timer_registered = false;
-static TimeoutId timer_id;
-
-/* set by the signal handlers during a visit */
-static volatile sig_atomic_t timer_fired = false;
-static volatile sig_atomic_t user_cancelled = false; /* and not heard before timer_fired */
-static volatile sig_atomic_t sigint_seen = false;
-
-static bool				started = false;  /* timer_start() is to be undone */
-static bool				watching = false; /* SIGINT comes through visit_sigint() */
-static struct sigaction saved_sigint;
 
 /* What one visit needs below the PG_TRY. */
 typedef struct Visit
@@ -66,99 +39,6 @@ typedef struct Visit
 	bool		   trusting;
 	bool		   timed_out;
 } Visit;
-
-/*
- * The time is over.  A cancel that is pending at the first firing is somebody
- * else's, later it may be our own; the flag is set before looking, so that one
- * that arrives now is noticed by visit_sigint().
- */
-static void
-timer_handler(void)
-{
-	bool first = !timer_fired;
-
-	timer_fired = true;
-	if (first && QueryCancelPending)
-		user_cancelled = true;
-	QueryCancelPending = true;
-	InterruptPending = true;
-}
-
-/*
- * SIGINT during a visit.  lock_timeout sends it as well, and is no cancel.
- */
-static void
-visit_sigint(int signo)
-{
-	if (!get_timeout_indicator(LOCK_TIMEOUT, false))
-	{
-		sigint_seen = true;
-		if (timer_fired)
-			user_cancelled = true;
-	}
-	saved_sigint.sa_handler(signo);
-}
-
-/*
- * Begins to watch for cancels, if SIGINT is one in this process, and starts the
- * timer unless timeout_ms is 0.
- */
-static void
-timer_start(int timeout_ms)
-{
-	if (!timer_registered && timeout_ms > 0)
-	{
-		timer_id = RegisterTimeout(USER_TIMEOUT, timer_handler);
-		timer_registered = true;
-	}
-	if (sigaction(SIGINT, NULL, &saved_sigint) != 0)
-		elog(ERROR, "could not look up the handler of SIGINT: %m");
-
-	timer_fired = false;
-	user_cancelled = false;
-	sigint_seen = QueryCancelPending;
-	started = true;
-	if ((saved_sigint.sa_flags & SA_SIGINFO) == 0 && saved_sigint.sa_handler != SIG_IGN &&
-		saved_sigint.sa_handler != SIG_DFL)
-	{
-		struct sigaction action = saved_sigint;
-
-		action.sa_handler = visit_sigint;
-		watching = sigaction(SIGINT, &action, NULL) == 0;
-	}
-	if (timeout_ms > 0)
-		enable_timeout_every(timer_id,
-							 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms),
-							 TIMER_REPEAT_MS);
-}
-
-/*
- * Undoes timer_start(), if that is still to be done.  A cancel that is pending
- * is forgotten if it is the timer's, and stays if it is not.  raised says that
- * the visit has ended by the error of a cancel: the one that was somebody
- * else's, if there was one.
- */
-static void
-timer_stop(bool raised)
-{
-	if (!started)
-		return;
-	started = false;
-	if (timer_registered)
-		disable_timeout(timer_id, false);
-	if (timer_fired)
-	{
-		QueryCancelPending = false;
-		if (user_cancelled && !raised)
-		{
-			QueryCancelPending = true;
-			InterruptPending = true;
-		}
-	}
-	if (watching)
-		sigaction(SIGINT, &saved_sigint, NULL);
-	watching = false;
-}
 
 /*
  * Raises the error of the visit's timer if it has fired.
@@ -212,7 +92,7 @@ static bool
 is_fatal(const ErrorData *error)
 {
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		return sigint_seen || error->context == NULL;
+		return dbperf_time_limit_sigint() || error->context == NULL;
 	if (error->context != NULL)
 		return false;
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
@@ -251,13 +131,11 @@ keep_problem(Subject *subject)
 static ErrorData *
 visit_failed(Visit *visit, MemoryContext caller)
 {
-	bool	   cancelled = geterrcode() == ERRCODE_QUERY_CANCELED;
 	ErrorData *error;
 
 	MemoryContextSwitchTo(caller);
-	timer_stop(cancelled);
+	visit->timed_out = dbperf_time_limit_caught();
 	error = CopyErrorData();
-	visit->timed_out = cancelled && timer_fired && !user_cancelled;
 	if (!visit->timed_out && !is_fatal(error))
 		keep_problem(visit->subject);
 	FlushErrorState();
@@ -284,9 +162,9 @@ visit_try(Visit *visit, int timeout_ms)
 	error_context_stack = NULL;
 	PG_TRY();
 	{
-		timer_start(timeout_ms);
+		dbperf_time_limit_begin(timeout_ms);
 		visit_run(visit);
-		timer_stop(false);
+		dbperf_time_limit_end(false);
 		visit->done = true;
 	}
 	PG_CATCH();
@@ -314,17 +192,15 @@ visit_once(Subject *subject, int timeout_ms, SubjectVisitor visitor, void *arg, 
 	visit.context =
 		AllocSetContextCreate(caller, "dbperf statement analysis", ALLOCSET_DEFAULT_SIZES);
 	dbperf_statements_suspend();
-	visiting = true;
 	PG_TRY();
 	{
 		error = visit_try(&visit, timeout_ms);
 	}
 	PG_FINALLY();
 	{
-		timer_stop(false);
+		dbperf_time_limit_end(false);
 		if (visit.trusting)
 			dbperf_rights_trust_end();
-		visiting = false;
 		while (GetCurrentTransactionNestLevel() > level)
 			RollbackAndReleaseCurrentSubTransaction();
 		dbperf_statements_resume();
@@ -351,9 +227,9 @@ dbperf_subject_visit(Subject *subject, int timeout_ms, SubjectVisitor visitor, v
 		*timed_out = false;
 	if (subject->problem != NULL)
 		return false;
-	if (visiting)
+	if (dbperf_time_limit_on())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-						errmsg("a statement that is analysed for advice cannot ask for advice")));
+						errmsg("a statement that is analysed cannot ask for advice")));
 
 	done = visit_once(subject, timeout_ms, visitor, arg, &over);
 	if (subject->problem != NULL && subject->raw == NULL && subject->normalized != NULL)

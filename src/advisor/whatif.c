@@ -21,6 +21,7 @@
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "commands/explain.h"
+#include "core/core.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
@@ -414,65 +415,6 @@ note_index(WhatIf *whatif, Oid indexid, WhatIfPlan *out)
 		out->used_real = list_append_unique_oid(out->used_real, indexid);
 }
 
-typedef void (*PlanVisitor)(Plan *plan, void *arg);
-
-static void walk_plan(Plan *plan, PlanVisitor visitor, void *arg);
-
-static void
-walk_plans(List *plans, PlanVisitor visitor, void *arg)
-{
-	ListCell *lc;
-
-	foreach (lc, plans)
-		walk_plan(lfirst(lc), visitor, arg);
-}
-
-/*
- * Shows all nodes of a plan tree to the visitor.  Subplans of expressions are
- * not below their node, but in the statement's list.
- */
-static void
-walk_plan(Plan *plan, PlanVisitor visitor, void *arg)
-{
-	if (plan == NULL)
-		return;
-	check_stack_depth();
-	visitor(plan, arg);
-
-	switch (nodeTag(plan))
-	{
-		case T_BitmapAnd:
-			walk_plans(((BitmapAnd *) plan)->bitmapplans, visitor, arg);
-			break;
-		case T_BitmapOr:
-			walk_plans(((BitmapOr *) plan)->bitmapplans, visitor, arg);
-			break;
-		case T_Append:
-			walk_plans(((Append *) plan)->appendplans, visitor, arg);
-			break;
-		case T_MergeAppend:
-			walk_plans(((MergeAppend *) plan)->mergeplans, visitor, arg);
-			break;
-		case T_SubqueryScan:
-			walk_plan(((SubqueryScan *) plan)->subplan, visitor, arg);
-			break;
-		case T_CustomScan:
-			walk_plans(((CustomScan *) plan)->custom_plans, visitor, arg);
-			break;
-		default:
-			break;
-	}
-	walk_plan(plan->lefttree, visitor, arg);
-	walk_plan(plan->righttree, visitor, arg);
-}
-
-static void
-walk_statement(PlannedStmt *stmt, PlanVisitor visitor, void *arg)
-{
-	walk_plan(stmt->planTree, visitor, arg);
-	walk_plans(stmt->subplans, visitor, arg);
-}
-
 /* What the visitor that notes indexes works on. */
 typedef struct IndexNotes
 {
@@ -553,7 +495,7 @@ dbperf_whatif_plan(WhatIf *whatif, Query *query, const char *text, ParamListInfo
 	whatif->plans++;
 	out->cost = out->plan->planTree->total_cost;
 	out->rows = out->plan->planTree->plan_rows;
-	walk_statement(out->plan, note_node, &notes);
+	dbperf_walk_plan(out->plan, note_node, &notes);
 }
 
 /*
@@ -571,37 +513,6 @@ params_missing(ParamListInfo params)
 }
 
 /*
- * Visitor: partitions are not to be pruned when the plan is started.
- */
-static void
-forget_pruning(Plan *plan, void *arg)
-{
-	dbperf_forget_pruning(plan);
-}
-
-/*
- * Starts the statement as EXPLAIN does, prints its plan, and ends it.
- */
-static void
-print_plan(PlannedStmt *plan, const char *text, ParamListInfo params, StringInfo buf)
-{
-	bool	   generic = params_missing(params);
-	QueryDesc *query;
-
-	if (generic)
-	{
-		plan = copyObject(plan);
-		walk_statement(plan, forget_pruning, NULL);
-	}
-	query = CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot, None_Receiver, params,
-							NULL, 0);
-	dbperf_start_explain_only(query, generic);
-	dbperf_explain_plan(query, false, buf);
-	standard_ExecutorEnd(query);
-	FreeQueryDesc(query);
-}
-
-/*
  * Explains a plan; see whatif.h.
  */
 char *
@@ -616,7 +527,7 @@ dbperf_whatif_explain(WhatIf *whatif, PlannedStmt *plan, const char *text, Param
 	PG_TRY();
 	{
 		explained = whatif;
-		print_plan(plan, text, params, &buf);
+		dbperf_explain_only(plan, text, params, params_missing(params), &buf);
 	}
 	PG_FINALLY();
 	{

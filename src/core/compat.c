@@ -269,6 +269,19 @@ dbperf_run_to_end(QueryDesc *queryDesc)
 }
 
 /*
+ * The same with the hooks: other extensions see it as a statement like others.
+ */
+void
+dbperf_execute_to_end(QueryDesc *queryDesc)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(queryDesc, ForwardScanDirection, 0);
+#else
+	ExecutorRun(queryDesc, ForwardScanDirection, 0, true);
+#endif
+}
+
+/*
  * What an operator is in btree's numbering (BTLessStrategyNumber and so on), 0
  * if it neither orders nor compares for equality.  18 made the server's own
  * function one for all index methods.

@@ -306,6 +306,7 @@ extern void	 dbperf_explain_plan(QueryDesc *queryDesc, bool done, StringInfo out
 extern void	 dbperf_start_explain_only(QueryDesc *queryDesc, bool generic);
 extern void	 dbperf_forget_pruning(Plan *plan);
 extern void	 dbperf_run_to_end(QueryDesc *queryDesc);
+extern void	 dbperf_execute_to_end(QueryDesc *queryDesc);
 
 /* ---- the maintenance plan (maintenance/maint_gather.c, maint_score*.c) ---- */
 

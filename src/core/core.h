@@ -16,6 +16,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodes.h"
+#include "nodes/plannodes.h"
 #include "postmaster/bgworker.h"
 #include "storage/lwlock.h"
 
@@ -63,6 +64,20 @@ extern Oid dbperf_own_table(const char *name);
 
 /* disk_space.c */
 extern int64 dbperf_tablespace_free_bytes(Oid tablespace);
+
+/* plan_nodes.c */
+typedef void (*DbperfPlanVisitor)(Plan *plan, void *arg);
+
+extern void dbperf_walk_plan(PlannedStmt *stmt, DbperfPlanVisitor visitor, void *arg);
+extern void dbperf_explain_only(PlannedStmt *plan, const char *text, ParamListInfo params,
+								bool generic, StringInfo out);
+
+/* time_limit.c */
+extern void dbperf_time_limit_begin(int timeout_ms);
+extern void dbperf_time_limit_end(bool raised);
+extern bool dbperf_time_limit_on(void);
+extern bool dbperf_time_limit_caught(void);
+extern bool dbperf_time_limit_sigint(void);
 
 /* srf.c */
 extern void			  dbperf_check_columns(TupleDesc desc, int columns);
