@@ -2235,6 +2235,27 @@ COMMENT ON FUNCTION dbperf.plan_as_json(text) IS
 -- plans: analysis of one statement
 --
 
+CREATE FUNCTION dbperf.analyze_query(
+    query text,
+    execute boolean DEFAULT false,
+    parameters text[] DEFAULT NULL,
+    OUT severity text,
+    OUT code text,
+    OUT node text,
+    OUT evidence text,
+    OUT advice text,
+    OUT ddl text,
+    OUT setting text,
+    OUT estimated_gain_ms float8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_analyze_query'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 5;
+REVOKE ALL ON FUNCTION dbperf.analyze_query(text, boolean, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.analyze_query(text, boolean, text[]) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.analyze_query(text, boolean, text[]) IS
+'what is wrong with the plan of a statement, the most important first, as dbperf.plan_findings says it: everything with the rights of the caller; parameters are the values of $1, $2 ... as text, without them the plan is a generic one; execute runs the statement with each node timed, throws its rows away and rolls it back, for dbperf.analyze_query_timeout at most; a finding not_rolled_back says what may stay nevertheless; estimated_gain_ms is of one execution, null if not known';
+
 --
 -- plans: statistics
 --

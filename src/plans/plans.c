@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "plans/analyze.h"
 #include "plans/plans.h"
 
 /*
@@ -15,4 +16,5 @@
 void
 dbperf_plans_init(void)
 {
+	dbperf_analyze_init();
 }
