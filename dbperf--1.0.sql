@@ -2260,9 +2260,50 @@ COMMENT ON FUNCTION dbperf.analyze_query(text, boolean, text[]) IS
 -- plans: statistics
 --
 
+CREATE FUNCTION dbperf.suggest_statistics(
+    OUT schema_name text,
+    OUT table_name text,
+    OUT columns text[],
+    OUT kind text,
+    OUT reason text,
+    OUT queries bigint[],
+    OUT estimated_rows float8,
+    OUT actual_rows float8,
+    OUT q_error float8,
+    OUT q_error_after float8,
+    OUT verified_on bigint,
+    OUT ddl text,
+    OUT fixable bool
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_suggest_statistics'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 20;
+REVOKE ALL ON FUNCTION dbperf.suggest_statistics() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.suggest_statistics() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.suggest_statistics() IS
+'statistics that would have made the row estimates in the recorded plans right, the worst misestimate first; reads a sample of each table with the caller''s rights. estimated_rows, actual_rows: of one execution of the worst node; q_error: by which factor they differ; q_error_after: the same with what is advised, computed from the sample with the planner''s formulas; verified_on: rows of the sample, null if there was none; ddl: can be run as it is; fixable: false if the columns are correlated but no statistics would help, null if it was not verified';
+
 --
 -- plans: advice on settings
 --
+
+CREATE FUNCTION dbperf.suggest_settings(
+    OUT scope text,
+    OUT setting text,
+    OUT current text,
+    OUT suggested text,
+    OUT reason text,
+    OUT queries bigint[],
+    OUT estimated_gain_ms float8,
+    OUT statement text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_suggest_settings'
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 20;
+REVOKE ALL ON FUNCTION dbperf.suggest_settings() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.suggest_settings() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.suggest_settings() IS
+'settings that the recorded statements would gain from, each with the evidence: for single queries (scope "query"), or for the server. queries: those that gain; estimated_gain_ms: milliseconds of one execution of the query, for the server of all recorded executions, null if it is not known; statement: makes the change';
 
 --
 -- plans: plan history
