@@ -29,6 +29,10 @@
  * next message of the client, for then it cannot be running.  What it points to
  * is gone in these cases.  See exec_errors.c.
  *
+ * What a module puts in force around statements is outermost in each hook, so
+ * that what the other modules find out at the end of a frame is what it ran
+ * under.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -553,12 +557,9 @@ errors_are_reported(void)
  * In the usual case nobody wants to hear of a start, and what has to be known
  * about the statement can be found out when it runs.
  */
-static void
-dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
+static inline void
+start_query(QueryDesc *queryDesc, int eflags)
 {
-	if (unlikely(dbperf_exec.wrapped))
-		dbperf_start_unwrapped(queryDesc);
-
 	if (dbperf_exec.follow == FOLLOW_NONE)
 		call_ExecutorStart(queryDesc, eflags);
 	else if (likely(dbperf_exec.num_open == 0 && dbperf_exec.pending == NULL &&
@@ -571,6 +572,35 @@ dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
 		start_pending(queryDesc, eflags);
 	else
 		start_other(queryDesc, eflags);
+}
+
+/* The id of a query that a module may put something in force around. */
+static inline uint64
+around_id(const QueryDesc *queryDesc)
+{
+	return (uint64) queryDesc->plannedstmt->queryId;
+}
+
+static pg_noinline void
+start_around(QueryDesc *queryDesc, int eflags)
+{
+	int state = dbperf_around.begin(around_id(queryDesc));
+
+	start_query(queryDesc, eflags);
+	if (state != 0)
+		dbperf_around.end(state);
+}
+
+static void
+dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
+{
+	if (unlikely(dbperf_exec.wrapped))
+		dbperf_start_unwrapped(queryDesc);
+
+	if (unlikely(dbperf_around_wanted))
+		start_around(queryDesc, eflags);
+	else
+		start_query(queryDesc, eflags);
 }
 
 static inline void
@@ -648,8 +678,8 @@ run_pending(DbperfStatement *top, DBPERF_RUN_PARAMS)
 	part_told(top);
 }
 
-static void
-dbperf_ExecutorRun(DBPERF_RUN_PARAMS)
+static inline void
+run_query(DBPERF_RUN_PARAMS)
 {
 	if (likely(dbperf_exec.pending == queryDesc))
 		run_pending(dbperf_exec.top, DBPERF_RUN_ARGS);
@@ -657,6 +687,25 @@ dbperf_ExecutorRun(DBPERF_RUN_PARAMS)
 		run_other(DBPERF_RUN_ARGS);
 	else
 		call_ExecutorRun(DBPERF_RUN_ARGS);
+}
+
+static pg_noinline void
+run_around(DBPERF_RUN_PARAMS)
+{
+	int state = dbperf_around.begin(around_id(queryDesc));
+
+	run_query(DBPERF_RUN_ARGS);
+	if (state != 0)
+		dbperf_around.end(state);
+}
+
+static void
+dbperf_ExecutorRun(DBPERF_RUN_PARAMS)
+{
+	if (unlikely(dbperf_around_wanted))
+		run_around(DBPERF_RUN_ARGS);
+	else
+		run_query(DBPERF_RUN_ARGS);
 }
 
 static inline void
@@ -709,13 +758,32 @@ finish_statement(DbperfStatement *stmt, QueryDesc *queryDesc)
 	part_told(stmt);
 }
 
-static void
-dbperf_ExecutorFinish(QueryDesc *queryDesc)
+static inline void
+finish_query(QueryDesc *queryDesc)
 {
 	if (likely(dbperf_exec.num_open == 0))
 		call_ExecutorFinish(queryDesc);
 	else
 		finish_statement(statement_find(queryDesc), queryDesc);
+}
+
+static pg_noinline void
+finish_around(QueryDesc *queryDesc)
+{
+	int state = has_finish(queryDesc) ? dbperf_around.begin(around_id(queryDesc)) : 0;
+
+	finish_query(queryDesc);
+	if (state != 0)
+		dbperf_around.end(state);
+}
+
+static void
+dbperf_ExecutorFinish(QueryDesc *queryDesc)
+{
+	if (unlikely(dbperf_around_wanted))
+		finish_around(queryDesc);
+	else
+		finish_query(queryDesc);
 }
 
 static inline void

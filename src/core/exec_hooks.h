@@ -171,6 +171,31 @@ typedef struct DbperfPlanner
 } DbperfPlanner;
 
 /*
+ * A module that puts something in force while a statement is planned and while
+ * it is executed: settings, say.  There is one at most.
+ *
+ * It is asked once for each frame, that is each call of the planner and of
+ * ExecutorStart, ExecutorRun and ExecutorFinish, and never from one frame to the
+ * next: portals interleave.  A frame that an error leaves is not ended; what
+ * begin() did must be undone by the end of the (sub)transaction, whose settings'
+ * nest levels are made for that.
+ */
+typedef struct DbperfAround
+{
+	/* what end() needs, or 0 if there is nothing to end */
+	int (*begin)(uint64 queryid);
+	void (*end)(int state);
+	/* dbperf.enabled has another value: no errors, no catalogs, nothing allocated */
+	void (*switched)(void);
+} DbperfAround;
+
+/*
+ * Whether that module is asked: the one thing that statements pay for it while it
+ * has nothing to do.  Each process has its own, which the module sets.
+ */
+extern bool dbperf_around_wanted;
+
+/*
  * Called before each utility command of this process, nested ones and parts of
  * others included, if it is set; part: the server made it of another one.  It may
  * raise an error, as if the command did.
@@ -189,6 +214,8 @@ extern void dbperf_statements_suspend(void);
 extern void dbperf_statements_resume(void);
 extern void dbperf_statement_describe(DbperfStatement *stmt);
 extern int	dbperf_statement_level(void);
+extern void dbperf_around_register(const DbperfAround *around);
+extern void dbperf_around_switched(void);
 extern void dbperf_statement_follow_update(void);
 
 /*

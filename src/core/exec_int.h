@@ -58,7 +58,8 @@ typedef struct ExecState
 	const DbperfStatementModule *modules[MAX_MODULES];
 } ExecState;
 
-extern ExecState dbperf_exec;
+extern ExecState	dbperf_exec;
+extern DbperfAround dbperf_around;
 
 /* Calls a callback of each module that wants the statement. */
 #define NOTIFY(stmt, callback, ...)                                                                \

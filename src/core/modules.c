@@ -17,6 +17,30 @@
 static int	  follow_levels[MAX_MODULES];
 static double ask_costs[MAX_MODULES];
 
+DbperfAround dbperf_around = {NULL, NULL, NULL};
+bool		 dbperf_around_wanted = false;
+
+/*
+ * Registers the module that puts something in force around statements.
+ */
+void
+dbperf_around_register(const DbperfAround *around)
+{
+	if (dbperf_around.begin != NULL)
+		elog(ERROR, "there is a module around statements already");
+	dbperf_around = *around;
+}
+
+/*
+ * dbperf.enabled has another value now.
+ */
+void
+dbperf_around_switched(void)
+{
+	if (dbperf_around.switched != NULL)
+		dbperf_around.switched();
+}
+
 /*
  * Registers a module, which wants nothing yet.  *data_offset is where its own
  * data are in a statement.  Returns its number.

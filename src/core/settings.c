@@ -44,8 +44,12 @@ check_database(char **newval, void **extra, GucSource source)
 static void
 assign_enabled(bool newval, void *extra)
 {
+	bool switched = newval != dbperf_enabled;
+
 	dbperf_enabled = newval;
 	dbperf_statement_follow_update();
+	if (switched)
+		dbperf_around_switched();
 }
 
 /*

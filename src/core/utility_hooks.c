@@ -155,7 +155,7 @@ plan_in_try(DbperfStatement *stmt, Query *parse, const char *query_string, int c
 }
 
 static PlannedStmt *
-dbperf_planner(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
+plan_query(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
 {
 	uint32			 wanted;
 	DbperfStatement *stmt;
@@ -172,6 +172,28 @@ dbperf_planner(Query *parse, const char *query_string, int cursorOptions, ParamL
 							 boundParams);
 	stmt->clock_ns = dbperf_now_ns();
 	return plan_in_try(stmt, parse, query_string, cursorOptions, boundParams);
+}
+
+/*
+ * Plans a statement with what a module puts in force around it.
+ */
+static pg_noinline PlannedStmt *
+plan_around(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
+{
+	int			 state = dbperf_around.begin((uint64) parse->queryId);
+	PlannedStmt *result = plan_query(parse, query_string, cursorOptions, boundParams);
+
+	if (state != 0)
+		dbperf_around.end(state);
+	return result;
+}
+
+static PlannedStmt *
+dbperf_planner(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
+{
+	if (unlikely(dbperf_around_wanted))
+		return plan_around(parse, query_string, cursorOptions, boundParams);
+	return plan_query(parse, query_string, cursorOptions, boundParams);
 }
 
 static void
