@@ -195,6 +195,7 @@ dbperf_latency_add(LatencySlot *slot, int64 ns, int64 now, bool failed)
 extern int	  dbperf_latency_count(void);
 extern bool	  dbperf_latency_read(int n, LatencyPeriod period, LatencySummary *out);
 extern void	  dbperf_latency_merge(LatencySummary *into, const LatencySummary *from);
+extern double dbperf_latency_middle(int bucket);
 extern double dbperf_latency_percentile(const LatencySummary *summary, double fraction);
 extern uint64 dbperf_latency_evicted(void);
 extern uint64 dbperf_samples_refused(void);

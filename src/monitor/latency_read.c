@@ -169,8 +169,8 @@ dbperf_latency_merge(LatencySummary *into, const LatencySummary *from)
  * The middle of a bucket, in nanoseconds: half a bucket's width is at most
  * 1/16 of any value in it from the first full octave on.
  */
-static double
-bucket_middle(int bucket)
+double
+dbperf_latency_middle(int bucket)
 {
 	double unit = (double) (1 << LATENCY_UNIT_SHIFT);
 	int	   octave;
@@ -199,7 +199,7 @@ dbperf_latency_percentile(const LatencySummary *summary, double fraction)
 		seen += summary->buckets[i];
 		if (summary->buckets[i] > 0 && (double) seen >= rank)
 		{
-			value = bucket_middle(i);
+			value = dbperf_latency_middle(i);
 			break;
 		}
 	}

@@ -11,6 +11,7 @@
 #include "core/compat.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 
 /* monitor.c */
 extern void dbperf_monitor_init(void);
@@ -90,6 +91,33 @@ typedef enum SlowStatementState
 } SlowStatementState;
 
 extern SlowStatementState dbperf_slow_statement_state(int64 id);
+
+/*
+ * What the executions of a query cost: of all roles together, sent by clients and
+ * nested ones.
+ */
+typedef struct LatencyChange
+{
+	double calls;
+	double mean_ms; /* this and the next are void without calls */
+	double p95_ms;
+} LatencyChange;
+
+/* latency_change.c */
+
+/*
+ * The counters of a query in the current database as they are now: an array of
+ * bigint to be handed to dbperf_latency_change() later.  Needs
+ * dbperf_require_shmem().
+ */
+extern ArrayType *dbperf_latency_state(uint64 queryid);
+
+/*
+ * What was executed of a query since a state was taken; all that is known of it
+ * if before is NULL, or if counting began anew since.  Needs
+ * dbperf_require_shmem().
+ */
+extern void dbperf_latency_change(uint64 queryid, ArrayType *before, LatencyChange *change);
 
 DBPERF_PRIVATE_END
 
