@@ -2312,3 +2312,116 @@ COMMENT ON FUNCTION dbperf.suggest_settings() IS
 --
 -- plans: settings of single queries
 --
+
+CREATE TABLE dbperf.query_settings (
+    queryid bigint PRIMARY KEY,
+    settings jsonb NOT NULL,
+    enabled bool NOT NULL DEFAULT true,
+    note text,
+    created timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+-- read while statements are planned, where what is stored apart cannot be fetched
+ALTER TABLE dbperf.query_settings ALTER COLUMN settings SET STORAGE MAIN;
+REVOKE ALL ON dbperf.query_settings FROM PUBLIC;
+GRANT SELECT ON dbperf.query_settings TO pg_read_all_stats;
+SELECT pg_catalog.pg_extension_config_dump('dbperf.query_settings', '');
+COMMENT ON TABLE dbperf.query_settings IS
+'settings of the planner and of memory that are in force while a query of this database is planned and executed, by whatever role; written by set_query_settings() and clear_query_settings()';
+COMMENT ON COLUMN dbperf.query_settings.queryid IS
+'the query, as in pg_stat_statements; utility commands have no settings';
+COMMENT ON COLUMN dbperf.query_settings.settings IS
+'an object of names and values; those of accepted_settings()';
+COMMENT ON COLUMN dbperf.query_settings.enabled IS
+'false: not in force';
+COMMENT ON COLUMN dbperf.query_settings.created IS
+'when these settings were given';
+
+-- Counters do not outlive a restart, and so are not worth being dumped.
+CREATE TABLE dbperf.query_settings_baseline (
+    queryid bigint PRIMARY KEY,
+    taken timestamptz NOT NULL,
+    calls bigint,
+    mean_ms float8,
+    p95_ms float8,
+    state bigint[] NOT NULL
+);
+REVOKE ALL ON dbperf.query_settings_baseline FROM PUBLIC;
+COMMENT ON TABLE dbperf.query_settings_baseline IS
+'how queries with settings did before they had them, and where their counters were then; what query_settings_effect compares with';
+COMMENT ON COLUMN dbperf.query_settings_baseline.state IS
+'counters of the query when its settings were last given or cleared: when the server had started, total time in ns, then a histogram';
+
+CREATE FUNCTION dbperf.query_settings_changed()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'dbperf_query_settings_changed'
+LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION dbperf.query_settings_changed() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.query_settings_changed() IS
+'tells all sessions that settings of queries were changed';
+
+CREATE TRIGGER query_settings_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
+    ON dbperf.query_settings EXECUTE FUNCTION dbperf.query_settings_changed();
+ALTER TABLE dbperf.query_settings ENABLE ALWAYS TRIGGER query_settings_changed;
+
+CREATE FUNCTION dbperf.accepted_settings()
+RETURNS text[]
+AS 'MODULE_PATHNAME', 'dbperf_accepted_settings'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION dbperf.accepted_settings() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.accepted_settings() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.accepted_settings() IS
+'the settings that set_query_settings() accepts and this server knows';
+
+CREATE FUNCTION dbperf.set_query_settings(queryid bigint, settings jsonb, note text DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_set_query_settings'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.set_query_settings(bigint, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.set_query_settings(bigint, jsonb, text) IS
+'gives a query of this database settings, in place of those that it has, for all roles and sessions from their next execution of it on; values as SET takes them: {"work_mem": "64MB", "enable_nestloop": false}';
+
+CREATE FUNCTION dbperf.clear_query_settings(queryid bigint)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_clear_query_settings'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.clear_query_settings(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.clear_query_settings(bigint) IS
+'takes the settings of a query away';
+
+CREATE FUNCTION dbperf.query_settings_latency(
+    queryid bigint,
+    state bigint[],
+    OUT calls bigint,
+    OUT mean_ms float8,
+    OUT p95_ms float8
+)
+RETURNS record
+AS 'MODULE_PATHNAME', 'dbperf_query_settings_latency'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION dbperf.query_settings_latency(bigint, bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.query_settings_latency(bigint, bigint[]) TO pg_read_all_stats;
+COMMENT ON FUNCTION dbperf.query_settings_latency(bigint, bigint[]) IS
+'executions of a query, by all roles, since that state of its counters was taken: how many, and their mean and 95th percentile in ms; all that were counted if state is null or counting began anew since';
+
+CREATE VIEW dbperf.query_settings_effect AS
+    SELECT s.queryid,
+           s.settings,
+           s.enabled,
+           s.note,
+           s.created,
+           b.calls AS calls_before,
+           b.mean_ms AS mean_before_ms,
+           b.p95_ms AS p95_before_ms,
+           l.calls AS calls_after,
+           l.mean_ms AS mean_after_ms,
+           l.p95_ms AS p95_after_ms
+      FROM dbperf.query_settings AS s
+      LEFT JOIN dbperf.query_settings_baseline AS b
+           ON b.queryid OPERATOR(pg_catalog.=) s.queryid
+     CROSS JOIN LATERAL dbperf.query_settings_latency(s.queryid, b.state) AS l;
+REVOKE ALL ON dbperf.query_settings_effect FROM PUBLIC;
+GRANT SELECT ON dbperf.query_settings_effect TO pg_read_all_stats;
+COMMENT ON VIEW dbperf.query_settings_effect IS
+'queries with settings: executions before they had any and since the present ones were given, with mean and 95th percentile of their time in ms (planning not included); before: since the server started or since the query last had settings, kept when they were given; after: null without an execution, and since the server started if that is later';
+COMMENT ON COLUMN dbperf.query_settings_effect.calls_before IS
+'executions without settings that the next two columns are about; null if there was none, or if the row was not written by set_query_settings()';

@@ -9,6 +9,7 @@
 
 #include "plans/analyze.h"
 #include "plans/plans.h"
+#include "plans/query_settings.h"
 
 /*
  * Called from _PG_init, preloaded or not.
@@ -17,4 +18,5 @@ void
 dbperf_plans_init(void)
 {
 	dbperf_analyze_init();
+	dbperf_query_settings_init();
 }
