@@ -247,7 +247,7 @@ dbperf_set_query_settings(PG_FUNCTION_ARGS)
 			 errmsg("query %lld is not known in this database", (long long) PG_GETARG_INT64(0)),
 			 errdetail("Neither dbperf.query_latency nor pg_stat_statements has it."),
 			 errhint("Execute the query once, and look up its id there. Statements in functions "
-					 "are counted with dbperf.track = all.")));
+					 "are counted if dbperf.track is all.")));
 	keep_baseline(arguments[0], has_settings);
 	run("INSERT INTO dbperf.query_settings (queryid, settings, note) VALUES ($1, $2, $3)"
 		" ON CONFLICT (queryid) DO UPDATE SET settings = EXCLUDED.settings, enabled = true,"
