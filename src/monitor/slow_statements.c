@@ -15,7 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define NS_PER_MS 1000000.0
+#define NS_IN_MS 1000000.0
 
 /* A text of a record in the database's encoding. */
 static char *
@@ -57,9 +57,9 @@ record_statement(int64 id, const RecordParts *parts)
 	statement->plan_id = head->plan_id;
 	statement->userid = head->userid;
 	statement->started_at = head->started_at;
-	statement->duration_ms = head->duration_ns / NS_PER_MS;
-	statement->planning_ms = head->planning_ns / NS_PER_MS;
-	statement->jit_ms = head->jit_ns / NS_PER_MS;
+	statement->duration_ms = head->duration_ns / NS_IN_MS;
+	statement->planning_ms = head->planning_ns / NS_IN_MS;
+	statement->jit_ms = head->jit_ns / NS_IN_MS;
 	statement->work_mem_kb = head->work_mem_kb;
 	statement->temp_blks_read = (double) head->temp_blks_read;
 	statement->temp_blks_written = (double) head->temp_blks_written;

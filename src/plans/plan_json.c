@@ -82,6 +82,14 @@ dbperf_json_number(JsonWriter *writer, const char *key, double value, int digits
 	appendStringInfo(writer->out, "%.*f", digits, isfinite(value) ? value : 0.0);
 }
 
+/* Writes a whole number that may be too large for dbperf_json_number. */
+void
+dbperf_json_integer(JsonWriter *writer, const char *key, const char *value)
+{
+	json_member(writer, key);
+	appendStringInfo(writer->out, INT64_FORMAT, (int64) strtoll(value, NULL, 10));
+}
+
 /* The end of an expression at p: where a comma, or nothing, follows it. */
 static const char *
 expression_end(const char *p)
@@ -225,6 +233,7 @@ json_trigger(JsonWriter *writer, const char *value)
 {
 	char	   *names = pstrdup(value);
 	const char *calls = NULL;
+	char	   *relation;
 	char	   *p;
 
 	dbperf_json_open(writer, NULL, '{');
@@ -233,10 +242,15 @@ json_trigger(JsonWriter *writer, const char *value)
 	if (calls != NULL)
 		names[calls - names] = '\0';
 	p = strstr(names, "for constraint ");
+	relation = strstr(names, " on ");
+	if (relation != NULL)
+		*relation = '\0';
 	if (p == names)
 		dbperf_json_text(writer, "Constraint Name", names + strlen("for constraint "));
 	else
 		dbperf_json_text(writer, "Trigger Name", names);
+	if (relation != NULL)
+		dbperf_json_text(writer, "Relation", relation + strlen(" on "));
 	if (calls != NULL)
 	{
 		const char *time = strstr(calls + 1, "time=");
@@ -323,6 +337,8 @@ json_summary(JsonWriter *writer, const PlanTree *tree)
 		else if (strcmp(property->key, "Planning Time") == 0 ||
 				 strcmp(property->key, "Execution Time") == 0)
 			dbperf_json_number(writer, property->key, atof(property->value), 3);
+		else if (strcmp(property->key, "Query Identifier") == 0)
+			dbperf_json_integer(writer, property->key, property->value);
 	}
 	if (in_jit)
 		dbperf_json_close(writer, '}');

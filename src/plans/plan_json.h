@@ -27,6 +27,7 @@ extern void dbperf_json_close(JsonWriter *writer, char bracket);
 extern void dbperf_json_text(JsonWriter *writer, const char *key, const char *value);
 extern void dbperf_json_bool(JsonWriter *writer, const char *key, bool value);
 extern void dbperf_json_number(JsonWriter *writer, const char *key, double value, int digits);
+extern void dbperf_json_integer(JsonWriter *writer, const char *key, const char *value);
 extern void dbperf_json_list(JsonWriter *writer, const char *key, const char *value);
 
 /* plan_json_properties.c */

@@ -46,14 +46,21 @@ is_one_of(const char *key, const char *const *keys, int n)
 static bool
 has_grouping_sets(const PlanNode *node)
 {
-	const char *key;
+	int		  keys = 0;
+	ListCell *lc;
 
 	if (strcmp(node->type, "Aggregate") != 0)
 		return false;
-	key = dbperf_plan_property(node, "Group Key");
-	return dbperf_plan_property(node, "Hash Key") != NULL ||
-		   dbperf_plan_property(node, "Sort Key") != NULL ||
-		   (key != NULL && strcmp(key, "()") == 0);
+	foreach (lc, node->properties)
+	{
+		PlanProperty *property = lfirst(lc);
+
+		if (strcmp(property->key, "Hash Key") == 0 || strcmp(property->key, "Sort Key") == 0 ||
+			strcmp(property->value, "()") == 0)
+			return true;
+		keys += strcmp(property->key, "Group Key") == 0 ? 1 : 0;
+	}
+	return keys > 1;
 }
 
 /* Writes one set of keys; "()" is the empty one. */
@@ -176,6 +183,20 @@ write_worker(JsonWriter *writer, const PlanProperty *property)
 	dbperf_json_close(writer, '}');
 }
 
+/* Does a node run in the workers of a node above? */
+static bool
+is_parallel(const PlanNode *node)
+{
+	for (; node->parent != NULL; node = node->parent)
+	{
+		if (node->relationship != NULL && strcmp(node->relationship, "InitPlan") == 0)
+			return false;
+		if (strncmp(node->parent->type, "Gather", 6) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 write_workers(JsonWriter *writer, const PlanNode *node)
 {
@@ -193,7 +214,12 @@ write_workers(JsonWriter *writer, const PlanNode *node)
 		open = true;
 		write_worker(writer, property);
 	}
-	/* the server has an empty list for each node of a parallel plan */
+	if (!open && writer->analyzed && is_parallel(node))
+	{
+		/* they ran, and there is nothing to be said of them */
+		dbperf_json_open(writer, "Workers", '[');
+		open = true;
+	}
 	if (open)
 		dbperf_json_close(writer, ']');
 }
@@ -210,7 +236,8 @@ write_property(JsonWriter *writer, const PlanProperty *property)
 	else if (is_one_of(key, number_keys, lengthof(number_keys)) ||
 			 strncmp(key, "Rows Removed by ", 16) == 0)
 		dbperf_json_number(writer, key, atof(value), strchr(value, '.') != NULL ? 2 : 0);
-	else if (strcmp(key, "Disabled") == 0 || strcmp(key, "Single Copy") == 0)
+	else if (strcmp(key, "Disabled") == 0 || strcmp(key, "Single Copy") == 0 ||
+			 strcmp(key, "Inner Unique") == 0)
 		dbperf_json_bool(writer, key, strcmp(value, "true") == 0);
 	else if (!dbperf_json_composite(writer, key, value))
 		dbperf_json_text(writer, key, value);
