@@ -38,8 +38,8 @@ typedef struct SettingAdvice
 /* What the advice takes into account. */
 typedef struct SettingsWork
 {
-	List *plans;	   /* RecordedPlan, newest first */
-	List *advice;	   /* SettingAdvice, so far */
+	List  *plans;	   /* RecordedPlan, newest first */
+	List  *advice;	   /* SettingAdvice, so far */
 	double memory_kb;  /* of the machine or container, 0 = not known */
 	int	   processors; /* 0 = not known */
 } SettingsWork;
@@ -61,10 +61,10 @@ extern void dbperf_settings_costs(SettingsWork *work);
 extern void dbperf_settings_target(SettingsWork *work);
 
 /* settings_sql.c */
-extern SettingAdvice *dbperf_settings_add(SettingsWork *work, uint64 queryid, const char *setting,
-										  char *suggested);
-extern List			 *dbperf_settings_queries(List *queries, uint64 queryid);
-extern const char	 *dbperf_settings_current(const char *setting);
+extern SettingAdvice *
+dbperf_settings_add(SettingsWork *work, uint64 queryid, const char *setting, char *suggested);
+extern List		  *dbperf_settings_queries(List *queries, uint64 queryid);
+extern const char *dbperf_settings_current(const char *setting);
 
 DBPERF_PRIVATE_END
 

@@ -119,8 +119,7 @@ leads_index(Oid relid, AttrNumber attno)
 			continue;
 		form = (Form_pg_index) GETSTRUCT(tuple);
 		if (form->indisvalid && form->indkey.values[0] == attno &&
-			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
-			is_btree(form->indexrelid))
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL) && is_btree(form->indexrelid))
 			found = true;
 		ReleaseSysCache(tuple);
 	}
@@ -297,8 +296,8 @@ dbperf_settings_costs(SettingsWork *work)
 							  "buffers, where a random page costs no more than the next one",
 							  100 * hits));
 	if (cache_pages > 2.0 * effective_cache_size)
-		advise_scans(work, refused, "effective_cache_size",
-					 psprintf("%.0fMB", cache_kb / 1024), random_page_cost, cache_pages,
-					 psprintf("the machine has %.0f MB of memory to cache files",
-							  work->memory_kb / 1024));
+		advise_scans(
+			work, refused, "effective_cache_size", psprintf("%.0fMB", cache_kb / 1024),
+			random_page_cost, cache_pages,
+			psprintf("the machine has %.0f MB of memory to cache files", work->memory_kb / 1024));
 }

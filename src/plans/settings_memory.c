@@ -33,11 +33,11 @@
 /* What a query needs. */
 typedef struct QueryNeed
 {
-	uint64 queryid;
-	double need_kb; /* of the most demanding node of all executions */
-	double work_mem_kb;
-	double temp_blocks; /* of one execution, mean */
-	int	   executions;	/* that went to disk */
+	uint64		queryid;
+	double		need_kb; /* of the most demanding node of all executions */
+	double		work_mem_kb;
+	double		temp_blocks; /* of one execution, mean */
+	int			executions;	 /* that went to disk */
 	const char *node;
 } QueryNeed;
 
@@ -140,8 +140,7 @@ needing_queries(SettingsWork *work)
 			found->need_kb = need;
 			found->node = node;
 		}
-		found->temp_blocks +=
-			plan->statement->temp_blks_read + plan->statement->temp_blks_written;
+		found->temp_blocks += plan->statement->temp_blks_read + plan->statement->temp_blks_written;
 		found->executions++;
 	}
 	return needs;
@@ -153,8 +152,7 @@ advise_query(SettingsWork *work, QueryNeed *need)
 	double		   size = round_up_kb(need->need_kb * 1.1);
 	SettingAdvice *advice;
 
-	if (size <= need->work_mem_kb ||
-		(work->memory_kb > 0 && size > work->memory_kb / QUERY_SHARE))
+	if (size <= need->work_mem_kb || (work->memory_kb > 0 && size > work->memory_kb / QUERY_SHARE))
 		return;
 	advice = dbperf_settings_add(work, need->queryid, "work_mem", size_text(size));
 	if (need->work_mem_kb > 0)
@@ -164,15 +162,13 @@ advise_query(SettingsWork *work, QueryNeed *need)
 		"%d recorded executions went to disk, with %.0f blocks of temporary files each: \"%s\" "
 		"needs %s in memory, by the rows that it had%s",
 		need->executions, need->temp_blocks / need->executions, need->node,
-		size_text(need->need_kb),
-		hash_mem_multiplier != 1 ? " and hash_mem_multiplier" : "");
+		size_text(need->need_kb), hash_mem_multiplier != 1 ? " and hash_mem_multiplier" : "");
 }
 
 static int
 compare_needs(const ListCell *a, const ListCell *b)
 {
-	double difference =
-		((QueryNeed *) lfirst(a))->need_kb - ((QueryNeed *) lfirst(b))->need_kb;
+	double difference = ((QueryNeed *) lfirst(a))->need_kb - ((QueryNeed *) lfirst(b))->need_kb;
 
 	return difference > 0 ? 1 : difference < 0 ? -1 : 0;
 }
@@ -316,8 +312,9 @@ dbperf_settings_buffers(SettingsWork *work)
 		double		  own = table_blocks(plan->statement);
 		double		  blocks;
 
-		if (has_query(queries, plan->statement->queryid) || !plan->newest || plan->statement->queryid == 0 || own < NBuffers / 4.0 ||
-			own > size / 2 || !reads_again(work, plan->statement->queryid, &blocks))
+		if (has_query(queries, plan->statement->queryid) || !plan->newest ||
+			plan->statement->queryid == 0 || own < NBuffers / 4.0 || own > size / 2 ||
+			!reads_again(work, plan->statement->queryid, &blocks))
 			continue;
 		total += blocks;
 		queries = dbperf_settings_queries(queries, plan->statement->queryid);

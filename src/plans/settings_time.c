@@ -387,8 +387,8 @@ dbperf_settings_plan_cache(SettingsWork *work)
 		role = GetUserNameFromId(query->role, true);
 		if (generic < PLAN_FACTOR * custom || role == NULL)
 			continue;
-		advice =
-			dbperf_settings_add(work, query->queryid, "plan_cache_mode", pstrdup("force_custom_plan"));
+		advice = dbperf_settings_add(work, query->queryid, "plan_cache_mode",
+									 pstrdup("force_custom_plan"));
 		advice->gain_ms = generic - custom;
 		advice->statement = psprintf("ALTER ROLE %s SET plan_cache_mode = 'force_custom_plan'",
 									 quote_identifier(role));
@@ -428,8 +428,7 @@ dbperf_settings_target(SettingsWork *work)
 		columns++;
 		target = Max(target, one->target);
 		foreach (lc2, one->evidence)
-			queries =
-				dbperf_settings_queries(queries, ((StatsEvidence *) lfirst(lc2))->queryid);
+			queries = dbperf_settings_queries(queries, ((StatsEvidence *) lfirst(lc2))->queryid);
 	}
 	if (columns < MANY_QUERIES || target <= default_statistics_target)
 		return;

@@ -62,20 +62,20 @@ typedef struct StatsEvidence
 	uint64		plan_id;
 	int			line; /* of the node */
 	TimestampTz started_at;
-	bool		grouping;	  /* GROUP BY, DISTINCT; else a scan */
-	bool		opaque;		  /* more conditions than those known */
-	List	   *conditions;	  /* StatsCondition, of a scan */
-	int			ncolumns;	  /* distinct columns, ascending */
+	bool		grouping;	/* GROUP BY, DISTINCT; else a scan */
+	bool		opaque;		/* more conditions than those known */
+	List	   *conditions; /* StatsCondition, of a scan */
+	int			ncolumns;	/* distinct columns, ascending */
 	AttrNumber	columns[STATS_COLUMNS];
-	double		estimated;	  /* rows of one execution */
+	double		estimated; /* rows of one execution */
 	double		actual;
 	double		q_error;
-	double		scanned;	  /* grouping: rows that the scan below was to return */
+	double		scanned; /* grouping: rows that the scan below was to return */
 
 	/* by the sample: q-errors, of a scan with each kind; 0 = not possible */
-	int	   ranges; /* columns with < and the like */
-	double sampled;		   /* rows, -1 = not known */
-	double independent;	   /* rows, if the columns were independent */
+	int	   ranges;		/* columns with < and the like */
+	double sampled;		/* rows, -1 = not known */
+	double independent; /* rows, if the columns were independent */
 	double q_dependencies;
 	double q_mcv;
 	double q_mcv_large; /* with STATS_LARGE_TARGET */
@@ -94,37 +94,37 @@ typedef struct StatsColumn
 	int		   target; /* statistics target in force */
 	int		  *codes;  /* of each row */
 	int		   nvalues;
-	Datum	  *values; /* [1 .. nvalues] */
-	int		  *counts; /* [0 .. nvalues] rows of each */
+	Datum	  *values;	 /* [1 .. nvalues] */
+	int		  *counts;	 /* [0 .. nvalues] rows of each */
 	double	   distinct; /* estimated for the table, as ANALYZE does */
 } StatsColumn;
 
 /* A sample of a table, or why there is none. */
 typedef struct StatsTable
 {
-	Oid			relid;
-	char	   *schema;
-	char	   *name;
-	const char *refused;  /* NULL = there is a sample */
-	double		rows;	  /* of the table */
-	int			nrows;	  /* of the sample */
-	TimestampTz analyzed; /* last time, 0 = never or not known */
-	double		modified; /* rows since then */
-	bool		objects;  /* there are extended statistics */
-	int			ncolumns;
-	StatsColumn *columns;
+	Oid			  relid;
+	char		 *schema;
+	char		 *name;
+	const char	 *refused;	/* NULL = there is a sample */
+	double		  rows;		/* of the table */
+	int			  nrows;	/* of the sample */
+	TimestampTz	  analyzed; /* last time, 0 = never or not known */
+	double		  modified; /* rows since then */
+	bool		  objects;	/* there are extended statistics */
+	int			  ncolumns;
+	StatsColumn	 *columns;
 	MemoryContext context; /* of the sample; goes when the table has been judged */
 } StatsTable;
 
 /* What is to be done about one or more pieces of evidence. */
 typedef enum StatsRemedy
 {
-	REMEDY_EXTENDED,  /* CREATE STATISTICS */
-	REMEDY_TARGET,	  /* ALTER TABLE ... ALTER COLUMN ... SET STATISTICS */
+	REMEDY_EXTENDED,   /* CREATE STATISTICS */
+	REMEDY_TARGET,	   /* ALTER TABLE ... ALTER COLUMN ... SET STATISTICS */
 	REMEDY_EXT_TARGET, /* ALTER STATISTICS ... SET STATISTICS */
-	REMEDY_ANALYZE,	  /* what is there is out of date, or was never built */
-	REMEDY_NONE,	  /* correlated, but out of reach of extended statistics */
-	REMEDY_UNKNOWN	  /* not verified */
+	REMEDY_ANALYZE,	   /* what is there is out of date, or was never built */
+	REMEDY_NONE,	   /* correlated, but out of reach of extended statistics */
+	REMEDY_UNKNOWN	   /* not verified */
 } StatsRemedy;
 
 #define STATS_KIND_DEPENDENCIES 1
@@ -156,17 +156,17 @@ typedef struct StatsMatch
 } StatsMatch;
 
 /* stats_conditions.c */
-extern void dbperf_stats_conditions(const char *text, const char *alias, Oid relid,
-									StatsConditions *conditions);
+extern void	 dbperf_stats_conditions(const char *text, const char *alias, Oid relid,
+									 StatsConditions *conditions);
 extern List *dbperf_stats_column_list(const char *text);
 
 /* stats_evidence.c */
-extern List *dbperf_stats_evidence(List *statements);
-extern Oid	 dbperf_stats_relation(const PlanNode *node, List *relations);
-extern bool	 dbperf_stats_ran_to_end(const PlanNode *node);
+extern List	 *dbperf_stats_evidence(List *statements);
+extern Oid	  dbperf_stats_relation(const PlanNode *node, List *relations);
+extern bool	  dbperf_stats_ran_to_end(const PlanNode *node);
 extern double dbperf_stats_loop_rows(const PlanNode *node, double *estimated);
-extern void	 dbperf_stats_scan_conditions(const PlanNode *node, Oid relid,
-										  StatsConditions *conditions);
+extern void
+dbperf_stats_scan_conditions(const PlanNode *node, Oid relid, StatsConditions *conditions);
 extern double dbperf_stats_q_error(double a, double b);
 
 /* stats_sample.c */
@@ -175,9 +175,9 @@ extern StatsColumn *dbperf_stats_column(const StatsTable *table, AttrNumber attn
 extern bool			dbperf_stats_try(void (*function)(void *arg), void *arg);
 
 /* stats_match.c */
-extern int dbperf_stats_match(const StatsTable *table, StatsEvidence *evidence,
-							  StatsMatch *matches);
-extern int dbperf_stats_find(const StatsColumn *column, Datum value, bool *equal);
+extern int
+dbperf_stats_match(const StatsTable *table, StatsEvidence *evidence, StatsMatch *matches);
+extern int	dbperf_stats_find(const StatsColumn *column, Datum value, bool *equal);
 extern bool dbperf_stats_constants(const StatsColumn *column, const StatsCondition *condition,
 								   Datum **values, int *nvalues);
 
@@ -185,8 +185,8 @@ extern bool dbperf_stats_constants(const StatsColumn *column, const StatsConditi
 extern double dbperf_stats_joint(const StatsTable *table, const StatsMatch *matches, int n);
 extern double dbperf_stats_product(const StatsMatch *matches, int n);
 extern double dbperf_stats_dependencies(const StatsTable *table, const StatsMatch *matches, int n);
-extern double dbperf_stats_mcv(const StatsTable *table, const StatsMatch *matches, int n,
-							   int target);
+extern double
+dbperf_stats_mcv(const StatsTable *table, const StatsMatch *matches, int n, int target);
 extern double dbperf_stats_distinct(const StatsTable *table, StatsColumn **columns, int n);
 extern double dbperf_stats_duj1(double rows, double sampled, double distinct, double once);
 
@@ -198,9 +198,9 @@ extern double dbperf_stats_single(const StatsTable *table, const StatsColumn *co
 extern List *dbperf_stats_judge(StatsTable *table, List *evidence);
 
 /* stats_merge.c */
-extern StatsAdvice *dbperf_stats_add(List **advice, StatsTable *table, StatsRemedy remedy,
-									 const AttrNumber *columns, int n, StatsEvidence *evidence);
-extern List *dbperf_stats_choose(List *advice);
+extern StatsAdvice	 *dbperf_stats_add(List **advice, StatsTable *table, StatsRemedy remedy,
+									   const AttrNumber *columns, int n, StatsEvidence *evidence);
+extern List			 *dbperf_stats_choose(List *advice);
 extern StatsEvidence *dbperf_stats_worst(const StatsAdvice *advice);
 
 /* stats_existing.c */

@@ -80,9 +80,9 @@ column_name(Node *node, const char **qualifier, const char **name)
 		!IsA(llast(ref->fields), String))
 		return false;
 	*name = strVal(llast(ref->fields));
-	*qualifier = list_length(ref->fields) == 2 && IsA(linitial(ref->fields), String) ?
-					 strVal(linitial(ref->fields)) :
-					 NULL;
+	*qualifier = list_length(ref->fields) == 2 && IsA(linitial(ref->fields), String)
+					 ? strVal(linitial(ref->fields))
+					 : NULL;
 	return true;
 }
 
@@ -323,15 +323,15 @@ read_node(const ConditionReader *reader, Node *node)
 		case T_BoolExpr:
 			return read_bool_expr(reader, (BoolExpr *) node);
 		case T_A_Expr:
-			{
-				A_Expr *expr = (A_Expr *) node;
+		{
+			A_Expr *expr = (A_Expr *) node;
 
-				if (expr->lexpr == NULL || expr->rexpr == NULL)
-					return false;
-				if (expr->kind == AEXPR_OP)
-					return read_operator(reader, expr);
-				return expr->kind == AEXPR_OP_ANY && read_any(reader, expr);
-			}
+			if (expr->lexpr == NULL || expr->rexpr == NULL)
+				return false;
+			if (expr->kind == AEXPR_OP)
+				return read_operator(reader, expr);
+			return expr->kind == AEXPR_OP_ANY && read_any(reader, expr);
+		}
 		case T_ColumnRef:
 			return read_boolean(reader, node, "t");
 		case T_NullTest:

@@ -20,7 +20,7 @@
 
 /* An estimate that is wrong by less does no harm, nor does one of fewer rows. */
 #define MIN_Q_ERROR 3.0
-#define MIN_ROWS 100.0
+#define MIN_ROWS 50.0
 
 /* So many misestimates are looked into, and so many of one place of one plan. */
 #define MAX_EVIDENCE 500
@@ -282,9 +282,9 @@ grouping_key(const PlanNode *node)
 	{
 		const PlanNode *sort = node->children != NIL ? linitial(node->children) : NULL;
 
-		return sort != NULL && strcmp(sort->type, "Sort") == 0 ?
-				   dbperf_plan_property(sort, "Sort Key") :
-				   NULL;
+		return sort != NULL && strcmp(sort->type, "Sort") == 0
+				   ? dbperf_plan_property(sort, "Sort Key")
+				   : NULL;
 	}
 	if (strcmp(node->type, "Group") != 0 &&
 		(strcmp(node->type, "Aggregate") != 0 || node->strategy == NULL ||

@@ -52,9 +52,9 @@ object_kinds(HeapTuple tuple, TupleDesc desc)
 static int
 built_kinds(Oid object)
 {
-	HeapTuple tuple = SearchSysCache2(STATEXTDATASTXOID, ObjectIdGetDatum(object),
-									  BoolGetDatum(false));
-	int		  result = 0;
+	HeapTuple tuple =
+		SearchSysCache2(STATEXTDATASTXOID, ObjectIdGetDatum(object), BoolGetDatum(false));
+	int result = 0;
 
 	if (!HeapTupleIsValid(tuple))
 		return 0;

@@ -208,10 +208,9 @@ strongest_dependency(List *dependencies, int columns)
 
 		for (int i = 0; i < one->ncolumns; i++)
 			matched = matched && (columns & (1 << one->columns[i])) != 0;
-		if (!matched ||
-			(strongest != NULL && (one->ncolumns < strongest->ncolumns ||
-								   (one->ncolumns == strongest->ncolumns &&
-									strongest->degree > one->degree))))
+		if (!matched || (strongest != NULL && (one->ncolumns < strongest->ncolumns ||
+											   (one->ncolumns == strongest->ncolumns &&
+												strongest->degree > one->degree))))
 			continue;
 		strongest = one;
 	}

@@ -41,8 +41,8 @@ static double
 error_with(const StatsTable *table, const StatsEvidence *evidence, double selectivity,
 		   double product)
 {
-	double rows = evidence->opaque ? evidence->estimated * selectivity / product :
-									 table->rows * selectivity;
+	double rows =
+		evidence->opaque ? evidence->estimated * selectivity / product : table->rows * selectivity;
 
 	return dbperf_stats_q_error(rows, evidence->actual);
 }
@@ -77,9 +77,8 @@ try_statistics(const StatsTable *table, StatsEvidence *evidence, const StatsMatc
 		equal += matches[i].equality;
 	evidence->q_dependencies = 0;
 	if (equal >= 2)
-		evidence->q_dependencies =
-			error_with(table, evidence, rest * dbperf_stats_dependencies(table, matches, n),
-					   product);
+		evidence->q_dependencies = error_with(
+			table, evidence, rest * dbperf_stats_dependencies(table, matches, n), product);
 	evidence->q_mcv = mcv < 0 ? 0 : error_with(table, evidence, rest * mcv, product);
 	evidence->q_mcv_large = large < 0 ? 0 : error_with(table, evidence, rest * large, product);
 }
@@ -163,8 +162,7 @@ better_target(const StatsTable *table, const StatsEvidence *evidence, const Stat
 {
 	static const int targets[] = {200, 500, 1000, 2000, 5000, 10000};
 	double			 rows = match->selectivity * table->rows;
-	double			 now = dbperf_stats_single(table, match->column, evidence,
-											   match->column->target);
+	double now = dbperf_stats_single(table, match->column, evidence, match->column->target);
 
 	if (now < 0 || dbperf_stats_q_error(now * table->rows, rows) < SAME)
 		return 0;
@@ -205,8 +203,8 @@ judge_targets(List **advice, StatsTable *table, StatsEvidence *evidence, const S
 			continue;
 		found = true;
 		evidence->q_after = error;
-		one = dbperf_stats_add(advice, table, REMEDY_TARGET, &matches[i].column->attno, 1,
-							   evidence);
+		one =
+			dbperf_stats_add(advice, table, REMEDY_TARGET, &matches[i].column->attno, 1, evidence);
 		one->target = Max(one->target, target);
 	}
 	return found;

@@ -42,8 +42,9 @@ read_array(ConstantReader *reader)
 	Datum *values;
 	int	   count;
 	int	   kept = 0;
-	Datum  array = OidFunctionCall3(F_ARRAY_IN, CStringGetDatum(linitial(reader->condition->constants)),
-									ObjectIdGetDatum(type), Int32GetDatum(-1));
+	Datum  array =
+		OidFunctionCall3(F_ARRAY_IN, CStringGetDatum(linitial(reader->condition->constants)),
+						 ObjectIdGetDatum(type), Int32GetDatum(-1));
 
 	get_typlenbyvalalign(type, &length, &byval, &align);
 	deconstruct_array(DatumGetArrayTypeP(array), type, length, byval, align, &values, &nulls,
@@ -161,7 +162,8 @@ apply_condition(StatsMatch *match, const StatsCondition *condition, int *unseen)
 	Datum			  *values = NULL;
 	int				   nvalues = 0;
 
-	if (condition->constants != NIL && !dbperf_stats_constants(column, condition, &values, &nvalues))
+	if (condition->constants != NIL &&
+		!dbperf_stats_constants(column, condition, &values, &nvalues))
 		return false;
 	through[0] = condition->op == STATS_NULL;
 	if (condition->op == STATS_NOT_NULL)

@@ -150,8 +150,8 @@ type_is_plain(Oid type, const TypeCacheEntry *cache)
 static const char *
 describe_column(Relation relation, AttrNumber attno, StatsColumn *column)
 {
-	HeapTuple		  tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(RelationGetRelid(relation)),
-											  Int16GetDatum(attno));
+	HeapTuple tuple =
+		SearchSysCache2(ATTNUM, ObjectIdGetDatum(RelationGetRelid(relation)), Int16GetDatum(attno));
 	Form_pg_attribute form;
 	TypeCacheEntry	 *cache;
 	const char		 *refused = NULL;
@@ -191,8 +191,8 @@ check_rights(const StatsTable *table)
 		return NULL;
 	for (int i = 0; i < table->ncolumns; i++)
 	{
-		if (pg_attribute_aclcheck(table->relid, table->columns[i].attno, GetUserId(),
-								  ACL_SELECT) != ACLCHECK_OK)
+		if (pg_attribute_aclcheck(table->relid, table->columns[i].attno, GetUserId(), ACL_SELECT) !=
+			ACLCHECK_OK)
 			return psprintf("you have no SELECT privilege on column \"%s\"",
 							table->columns[i].name);
 	}
@@ -259,8 +259,7 @@ sample_query(const StatsTable *table, double percent)
 	appendStringInfoString(&buf, "SELECT ");
 	for (int i = 0; i < table->ncolumns; i++)
 		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", quote_identifier(table->columns[i].name));
-	appendStringInfo(&buf, " FROM ONLY %s",
-					 quote_qualified_identifier(table->schema, table->name));
+	appendStringInfo(&buf, " FROM ONLY %s", quote_qualified_identifier(table->schema, table->name));
 	if (percent < 100)
 		appendStringInfo(&buf, " TABLESAMPLE pg_catalog.system (%.9g) REPEATABLE (0)", percent);
 	return buf.data;
@@ -300,8 +299,8 @@ compare_values(const void *a, const void *b, void *arg)
 {
 	StatsColumn *column = arg;
 
-	return DatumGetInt32(FunctionCall2Coll(&column->compare, column->collation,
-										   *(const Datum *) a, *(const Datum *) b));
+	return DatumGetInt32(FunctionCall2Coll(&column->compare, column->collation, *(const Datum *) a,
+										   *(const Datum *) b));
 }
 
 /*

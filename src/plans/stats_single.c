@@ -23,11 +23,11 @@ typedef struct SingleStats
 {
 	const StatsTable  *table;
 	const StatsColumn *column;
-	bool			  *common;	 /* [0 .. nvalues] among the most common values */
+	bool			  *common; /* [0 .. nvalues] among the most common values */
 	int				   ncommon;
-	double			   covered;	 /* part of the rows that have these values */
+	double			   covered; /* part of the rows that have these values */
 	double			   nulls;
-	int				  *bounds;	 /* numbers of values, of the histogram */
+	int				  *bounds; /* numbers of values, of the histogram */
 	int				   nbounds;
 } SingleStats;
 

@@ -46,8 +46,7 @@ compare_advice(const ListCell *a, const ListCell *b)
 {
 	const StatsAdvice *one = lfirst(a);
 	const StatsAdvice *other = lfirst(b);
-	double			   difference =
-		dbperf_stats_worst(other)->q_error - dbperf_stats_worst(one)->q_error;
+	double difference = dbperf_stats_worst(other)->q_error - dbperf_stats_worst(one)->q_error;
 
 	return difference > 0 ? 1 : difference < 0 ? -1 : 0;
 }
