@@ -105,6 +105,7 @@ typedef struct StatsTable
 	Oid			  relid;
 	char		 *schema;
 	char		 *name;
+	bool		  partitioned;
 	const char	 *refused;	/* NULL = there is a sample */
 	double		  rows;		/* of the table */
 	int			  nrows;	/* of the sample */

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "miscadmin.h"
@@ -314,32 +315,78 @@ has_several(const PlanNode *node, const char *key)
 }
 
 /*
- * The scan below a node whose columns are called by this qualifier; without
- * one, the only scan.  NULL if there is none, or several.
+ * Adds the scans below a node whose columns may be called by this qualifier, or
+ * all without one.  Partitions have names of their own: "orders_1" for "orders".
  */
-static const PlanNode *
-find_scan(const PlanNode *node, const char *qualifier, bool *several)
+static List *
+find_scans(const PlanNode *node, const char *qualifier, List *scans)
 {
-	const PlanNode *found = NULL;
-	ListCell	   *lc;
+	ListCell *lc;
 
 	check_stack_depth();
 	if (node->relation != NULL && is_scan(node))
 	{
 		const char *alias = node->alias != NULL ? node->alias : node->relation;
+		Size		length = qualifier != NULL ? strlen(qualifier) : 0;
 
-		return qualifier == NULL || strcmp(alias, qualifier) == 0 ? node : NULL;
+		if (qualifier == NULL || strcmp(alias, qualifier) == 0 ||
+			(strncmp(alias, qualifier, length) == 0 && alias[length] == '_' &&
+			 strspn(&alias[length + 1], "0123456789") == strlen(&alias[length + 1])))
+			scans = lappend(scans, (void *) node);
+		return scans;
 	}
 	foreach (lc, node->children)
-	{
-		const PlanNode *scan = find_scan(lfirst(lc), qualifier, several);
+		scans = find_scans(lfirst(lc), qualifier, scans);
+	return scans;
+}
 
-		if (scan != NULL && found != NULL)
-			*several = true;
-		if (scan != NULL)
-			found = scan;
+/*
+ * The table that a scan stands for: the one that the statement names, of which
+ * it may be a partition.
+ */
+static Oid
+named_table(const PlanNode *scan, List *relations)
+{
+	Oid		  relid = dbperf_stats_relation(scan, relations);
+	Oid		  named = relid;
+	ListCell *lc;
+
+	if (!OidIsValid(relid) || !get_rel_relispartition(relid))
+		return relid;
+	foreach (lc, get_partition_ancestors(relid))
+	{
+		if (list_member_oid(relations, lfirst_oid(lc)))
+			named = lfirst_oid(lc);
 	}
-	return found;
+	return named;
+}
+
+/*
+ * The one table that these scans stand for, or InvalidOid; *rows gets how many
+ * they were to return.
+ */
+static Oid
+common_table(List *scans, List *relations, double *rows)
+{
+	Oid		  table = InvalidOid;
+	ListCell *lc;
+
+	*rows = 0;
+	foreach (lc, scans)
+	{
+		const PlanNode *scan = lfirst(lc);
+		Oid				own = named_table(scan, relations);
+		double			estimated;
+
+		if (!OidIsValid(own) || !scan->has_cost || (OidIsValid(table) && own != table))
+			return InvalidOid;
+		table = own;
+		(void) dbperf_stats_loop_rows(scan, &estimated);
+		*rows += estimated;
+	}
+	if (list_length(scans) > 1 && get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
+		return InvalidOid;
+	return table;
 }
 
 /* What stands before a column's name, or NULL. */
@@ -355,25 +402,19 @@ column_qualifier(const ColumnRef *column)
 static StatsEvidence *
 grouping_evidence(const PlanNode *node, List *relations)
 {
-	const char	   *text = grouping_key(node);
-	List		   *columns;
-	const char	   *qualifier;
-	const PlanNode *scan;
-	StatsEvidence  *evidence;
-	bool			several = false;
-	ListCell	   *lc;
+	const char	  *text = grouping_key(node);
+	List		  *columns;
+	const char	  *qualifier;
+	StatsEvidence *evidence;
+	ListCell	  *lc;
 
 	if (text == NULL || has_several(node, "Group Key") ||
 		list_length(columns = dbperf_stats_column_list(text)) < 2)
 		return NULL;
 	qualifier = column_qualifier(linitial(columns));
-	scan = find_scan(node, qualifier, &several);
-	if (scan == NULL || several || !scan->has_cost)
-		return NULL;
 	evidence = palloc0(sizeof(StatsEvidence));
 	evidence->grouping = true;
-	evidence->relid = dbperf_stats_relation(scan, relations);
-	(void) dbperf_stats_loop_rows(scan, &evidence->scanned);
+	evidence->relid = common_table(find_scans(node, qualifier, NIL), relations, &evidence->scanned);
 	if (!OidIsValid(evidence->relid))
 		return NULL;
 	foreach (lc, columns)

@@ -50,10 +50,10 @@ object_kinds(HeapTuple tuple, TupleDesc desc)
  * The kinds that an object has data of.
  */
 static int
-built_kinds(Oid object)
+built_kinds(Oid object, bool inherited)
 {
 	HeapTuple tuple =
-		SearchSysCache2(STATEXTDATASTXOID, ObjectIdGetDatum(object), BoolGetDatum(false));
+		SearchSysCache2(STATEXTDATASTXOID, ObjectIdGetDatum(object), BoolGetDatum(inherited));
 	int result = 0;
 
 	if (!HeapTupleIsValid(tuple))
@@ -122,7 +122,8 @@ dbperf_stats_existing(StatsAdvice *advice, bool *built)
 		if (!has_columns(&form->stxkeys, advice) || (kinds & advice->kinds) != advice->kinds)
 			continue;
 		found = true;
-		*built = (built_kinds(form->oid) & advice->kinds) == advice->kinds;
+		*built =
+			(built_kinds(form->oid, advice->table->partitioned) & advice->kinds) == advice->kinds;
 		advice->object = quote_qualified_identifier(get_namespace_name(form->stxnamespace),
 													NameStr(form->stxname));
 	}

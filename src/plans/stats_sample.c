@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
 #include "common/pg_prng.h"
@@ -119,7 +120,7 @@ dbperf_stats_try(void (*function)(void *arg), void *arg)
  * bytes or two, and may be null, depending on the release.
  */
 static int
-target_of(HeapTuple tuple, Relation relation)
+target_of(HeapTuple tuple)
 {
 	bool  isnull;
 	Datum value = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attstattarget, &isnull);
@@ -164,7 +165,7 @@ describe_column(Relation relation, AttrNumber attno, StatsColumn *column)
 	column->typmod = -1;
 	column->type = getBaseType(form->atttypid);
 	column->collation = form->attcollation;
-	column->target = target_of(tuple, relation);
+	column->target = target_of(tuple);
 	if (form->attisdropped)
 		refused = "a column is gone";
 	else if (DBPERF_IS_VIRTUAL(form))
@@ -259,7 +260,8 @@ sample_query(const StatsTable *table, double percent)
 	appendStringInfoString(&buf, "SELECT ");
 	for (int i = 0; i < table->ncolumns; i++)
 		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", quote_identifier(table->columns[i].name));
-	appendStringInfo(&buf, " FROM ONLY %s", quote_qualified_identifier(table->schema, table->name));
+	appendStringInfo(&buf, " FROM %s%s", table->partitioned ? "" : "ONLY ",
+					 quote_qualified_identifier(table->schema, table->name));
 	if (percent < 100)
 		appendStringInfo(&buf, " TABLESAMPLE pg_catalog.system (%.9g) REPEATABLE (0)", percent);
 	return buf.data;
@@ -457,6 +459,27 @@ read_counts(StatsTable *table)
 }
 
 /*
+ * Pages of all partitions of a table, as they were counted last.
+ */
+static double
+partition_pages(Oid relid)
+{
+	double	  pages = 0;
+	ListCell *lc;
+
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		pages += Max(((Form_pg_class) GETSTRUCT(tuple))->relpages, 0);
+		ReleaseSysCache(tuple);
+	}
+	return pages;
+}
+
+/*
  * Describes and reads a table that is locked and open.
  */
 static void
@@ -464,13 +487,14 @@ sample_relation(StatsTable *table, Relation relation, List *evidence)
 {
 	double pages;
 
+	table->partitioned = relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	table->refused = describe_columns(table, relation, evidence);
 	if (table->refused == NULL)
 		table->refused = check_rights(table);
 	if (table->refused == NULL && RELATION_IS_OTHER_TEMP(relation))
 		table->refused = "it is a temporary table of another session";
 	if (table->refused == NULL && relation->rd_rel->relkind != RELKIND_RELATION &&
-		relation->rd_rel->relkind != RELKIND_MATVIEW)
+		relation->rd_rel->relkind != RELKIND_MATVIEW && !table->partitioned)
 		table->refused = "it has no rows of its own";
 	if (table->refused != NULL)
 		return;
@@ -479,7 +503,8 @@ sample_relation(StatsTable *table, Relation relation, List *evidence)
 	table->rows = Max(relation->rd_rel->reltuples, 0);
 	table->context = AllocSetContextCreate(CurrentMemoryContext, "dbperf sample of a table",
 										   ALLOCSET_DEFAULT_SIZES);
-	pages = RelationGetNumberOfBlocks(relation);
+	pages =
+		table->partitioned ? partition_pages(table->relid) : RelationGetNumberOfBlocks(relation);
 	read_rows(table, pages > SAMPLE_PAGES ? SAMPLE_PAGES / pages * 100 : 100);
 	if (table->nrows == 0)
 		table->refused = "it is empty";

@@ -75,6 +75,23 @@ kept_values(const StatsTable *table, const StatsColumn *column, const CommonValu
 }
 
 /*
+ * How many of the most common values are in the list for certain: another sample
+ * may have others where they are about as frequent as those that are left out.
+ */
+static int
+certain_values(const StatsColumn *column, const CommonValue *list, int kept)
+{
+	double border;
+
+	if (kept >= column->nvalues)
+		return kept;
+	border = list[kept].count + 2 * sqrt(list[kept].count);
+	while (kept > 0 && list[kept - 1].count <= border)
+		kept--;
+	return kept;
+}
+
+/*
  * Chooses the most common values.
  */
 static void
@@ -97,6 +114,7 @@ choose_common(SingleStats *stats, int target)
 			count--;
 	}
 	count = kept_values(stats->table, column, list, count);
+	count = certain_values(column, list, count);
 	stats->common = palloc0(sizeof(bool) * (column->nvalues + 1));
 	for (int i = 0; i < count; i++)
 	{
