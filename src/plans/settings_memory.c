@@ -146,6 +146,33 @@ needing_queries(SettingsWork *work)
 	return needs;
 }
 
+/*
+ * What has happened to a query, and what it needs.
+ */
+static char *
+need_reason(const QueryNeed *need)
+{
+	double blocks = need->temp_blocks / need->executions;
+	char  *happened;
+
+	if (blocks > 0)
+		happened = psprintf("went to disk in %d of the recorded executions, with %.0f blocks of "
+							"temporary files in each",
+							need->executions, blocks);
+	else
+		happened = psprintf("remembered only pages in its bitmap, not rows, in %d of the recorded "
+							"executions",
+							need->executions);
+	return psprintf("%s: \"%s\" needs %s%s by the rows that it had", happened, need->node,
+					size_text(need->need_kb),
+					strstr(need->node, "Hash") != NULL && hash_mem_multiplier != 1
+						? psprintf(" (times hash_mem_multiplier, %g)", hash_mem_multiplier)
+						: "");
+}
+
+/*
+ * work_mem for one query, unless that would be too much of the memory.
+ */
 static void
 advise_query(SettingsWork *work, QueryNeed *need)
 {
@@ -157,12 +184,9 @@ advise_query(SettingsWork *work, QueryNeed *need)
 	advice = dbperf_settings_add(work, need->queryid, "work_mem", size_text(size));
 	if (need->work_mem_kb > 0)
 		advice->current = size_text(need->work_mem_kb);
-	advice->gain_ms = need->temp_blocks / need->executions * TEMP_BLOCK_MS;
-	advice->reason = psprintf(
-		"%d recorded executions went to disk, with %.0f blocks of temporary files each: \"%s\" "
-		"needs %s in memory, by the rows that it had%s",
-		need->executions, need->temp_blocks / need->executions, need->node,
-		size_text(need->need_kb), hash_mem_multiplier != 1 ? " and hash_mem_multiplier" : "");
+	if (need->temp_blocks > 0)
+		advice->gain_ms = need->temp_blocks / need->executions * TEMP_BLOCK_MS;
+	advice->reason = need_reason(need);
 }
 
 static int

@@ -24,8 +24,9 @@
 /* An entry of the array that is sorted: SortTuple of tuplesort.c */
 #define SORT_ENTRY 24
 
-/* An entry of a hash table of groups, which is up to nine tenths full. */
-#define GROUP_ENTRY (24 * 2.2)
+/* An entry of a hash table of groups, and what an aggregate keeps in it. */
+#define GROUP_ENTRY 24
+#define GROUP_STATE 16
 
 /* An entry of a bitmap: a page with a bit for each row, tbm_calculate_entries() */
 #define BITMAP_ENTRY 72
@@ -73,7 +74,8 @@ rows_below(const PlanNode *node)
 
 /*
  * A sort in memory: its rows as they were written, without the length in front
- * but with what a tuple in memory has more, and the array that points to them.
+ * but with what a tuple in memory has more, and the array that points to them,
+ * which is doubled when it is full.
  */
 static double
 sort_need(const PlanNode *node)
@@ -85,7 +87,8 @@ sort_need(const PlanNode *node)
 	if (disk == 0 || rows == 0)
 		return 0;
 	written = disk / rows - sizeof(int) + MINIMAL_TUPLE_DATA_OFFSET;
-	return rows * (MAXALIGN((Size) ceil(Max(written, 1))) + CHUNK_HEADER + SORT_ENTRY);
+	return rows * (MAXALIGN((Size) ceil(Max(written, 1))) + CHUNK_HEADER) +
+		   pow(2, ceil(log2(rows))) * SORT_ENTRY;
 }
 
 /*
@@ -105,7 +108,7 @@ hash_need(const PlanNode *node)
 
 /*
  * A hash table of groups: hash_agg_entry_size(), with one chunk for the columns
- * and one for what the aggregates keep, both rounded up by the allocator.
+ * and one for what an aggregate keeps.
  */
 static double
 groups_need(const PlanNode *node)
@@ -115,8 +118,8 @@ groups_need(const PlanNode *node)
 
 	if (number_behind(node, "Disk Usage: ", 0) == 0)
 		return 0;
-	tuple = pow(2, ceil(log2(tuple))) + CHUNK_HEADER + 64 + CHUNK_HEADER;
-	return groups * (tuple + GROUP_ENTRY) / hash_mem_multiplier;
+	return groups * (CHUNK_HEADER + tuple + CHUNK_HEADER + GROUP_STATE + GROUP_ENTRY) /
+		   hash_mem_multiplier;
 }
 
 /*

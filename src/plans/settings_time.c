@@ -226,14 +226,15 @@ dbperf_settings_parallel(SettingsWork *work)
 	WorkerCounts   counts = {0};
 	SettingAdvice *advice;
 	const char	  *setting = "max_parallel_workers";
-	int			   suggested = max_parallel_workers * 2;
+	int			   suggested;
 	ListCell	  *lc;
 
 	foreach (lc, work->plans)
 		count_workers(lfirst(lc), &counts);
 	if (counts.statements < MANY_STATEMENTS || work->processors == 0)
 		return;
-	suggested = Min(suggested, Max(work->processors, 1));
+	suggested = Max(max_parallel_workers * 2, (int) (counts.planned / counts.statements));
+	suggested = Min(suggested, work->processors);
 	if (max_parallel_workers >= work->processors)
 	{
 		setting = "max_parallel_workers_per_gather";
@@ -419,6 +420,8 @@ dbperf_settings_target(SettingsWork *work)
 
 	foreach (lc, work->plans)
 		statements = lappend(statements, ((RecordedPlan *) lfirst(lc))->statement);
+	if (list_length(dbperf_stats_evidence(statements)) < MANY_QUERIES)
+		return;
 	foreach (lc, dbperf_stats_advice(statements))
 	{
 		const StatsAdvice *one = lfirst(lc);
