@@ -43,9 +43,11 @@ CREATE TYPE mood AS ENUM ('awful', 'sad', 'so so', 'happy', 'elated');
 CREATE TABLE feeling AS
     SELECT i AS id, (enum_range(NULL::mood))[i % 50 / 10 + 1] AS mood, i % 50 AS day
       FROM generate_series(1, 20000) AS i;
+SELECT pg_stat_force_next_flush();
 ANALYZE;
 CREATE STATISTICS unbuilt_there (dependencies) ON a, b FROM unbuilt;
 INSERT INTO fresh SELECT i, 5000 FROM generate_series(1, 5000) AS i;
+SELECT pg_stat_force_next_flush();
 
 -- nothing is recorded
 SELECT dbperf.slow_queries_reset();
