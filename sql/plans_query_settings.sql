@@ -80,6 +80,12 @@ EXPLAIN (COSTS OFF) EXECUTE kept(1);
 DEALLOCATE kept;
 RESET plan_cache_mode;
 
+-- tables in a subquery
+SELECT (SELECT v FROM steered WHERE id = 5) AS sub;
+SELECT id_of('SELECT (SELECT v FROM steered WHERE id = 5) AS sub') AS sub \gset
+SELECT set_query_settings(:sub, '{"enable_indexscan": false, "enable_bitmapscan": false}');
+SELECT trim(p) AS scan FROM plan_of('SELECT (SELECT v FROM steered WHERE id = 5) AS sub') p WHERE p LIKE '%Scan%';
+
 -- errors end it
 CREATE FUNCTION fails(int) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -214,7 +220,8 @@ SELECT id_of($$SELECT current_setting('work_mem') AS work_mem, count(*) FROM ste
 SELECT set_query_settings(:parallel, '{"work_mem": "7MB", "max_parallel_workers_per_gather": 2,
     "parallel_setup_cost": 0, "parallel_tuple_cost": 0, "min_parallel_table_scan_size": 0,
     "parallel_leader_participation": false}');
-SELECT plan_of($$SELECT current_setting('work_mem') AS work_mem, count(*) FROM steered GROUP BY 1$$);
+SELECT trim(p) AS line FROM plan_of($$SELECT current_setting('work_mem') AS work_mem, count(*) FROM steered GROUP BY 1$$) p
+ WHERE p ~ 'Scan|Workers';
 SELECT current_setting('work_mem') AS work_mem, count(*) FROM steered GROUP BY 1;
 CREATE FUNCTION nested(int) RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
@@ -259,6 +266,13 @@ SELECT set_query_settings(0, '{"work_mem": "1MB"}');
 SELECT set_query_settings(NULL, '{"work_mem": "1MB"}');
 SELECT set_query_settings(:mine, NULL);
 SELECT set_query_settings(123456789, '{"work_mem": "1MB"}');
+/* a command */ -- that is
+SHOW work_mem;
+\set VERBOSITY sqlstate
+SELECT set_query_settings(max(queryid), '{"work_mem": "1MB"}') FROM query_samples
+ WHERE query LIKE '%SHOW work_mem%' AND query NOT LIKE '%query_samples%';
+SELECT clear_query_settings(:mine);
+\set VERBOSITY default
 SELECT set_query_settings(:mine, '{}');
 SELECT set_query_settings(:mine, '["work_mem"]');
 SELECT set_query_settings(:mine, '"work_mem"');
@@ -277,7 +291,7 @@ SELECT set_query_settings(:mine, '{"log_statement": "all"}');
 SELECT set_query_settings(:mine, '{"dbperf.enabled": false}');
 SELECT set_query_settings(:mine, '{"session_authorization": "postgres"}');
 SELECT set_query_settings(:mine, '{"no such setting": 1}');
-SELECT clear_query_settings(:mine);
+SELECT clear_query_settings(123456789);
 SELECT clear_query_settings(0);
 SELECT clear_query_settings(NULL);
 SELECT count(*) FROM query_settings;

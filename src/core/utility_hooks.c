@@ -175,12 +175,23 @@ plan_query(Query *parse, const char *query_string, int cursorOptions, ParamListI
 }
 
 /*
- * Plans a statement with what a module puts in force around it.
+ * Whether a query reads and writes nothing, so that there is but one plan for it.
+ */
+static inline bool
+is_expression(const Query *parse)
+{
+	return parse->rtable == NIL && !parse->hasSubLinks && parse->cteList == NIL;
+}
+
+/*
+ * Plans a statement with what a module puts in force around it.  Expressions are
+ * left alone: those of PL/pgSQL are planned by somebody who does not expect that
+ * locks are taken, and with them invalidations taken in, meanwhile.
  */
 static pg_noinline PlannedStmt *
 plan_around(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
 {
-	int			 state = dbperf_around.begin((uint64) parse->queryId);
+	int			 state = is_expression(parse) ? 0 : dbperf_around.begin((uint64) parse->queryId);
 	PlannedStmt *result = plan_query(parse, query_string, cursorOptions, boundParams);
 
 	if (state != 0)

@@ -138,6 +138,77 @@ known_to_statements(Argument queryid)
 }
 
 /*
+ * The first word of a statement's text, which comments may precede.
+ */
+static const char *
+first_word(const char *text, int *length)
+{
+	int depth = 0;
+
+	for (;;)
+	{
+		if (strncmp(text, "/*", 2) == 0 || (depth > 0 && strncmp(text, "*/", 2) == 0))
+		{
+			depth += *text == '/' ? 1 : -1;
+			text += 2;
+		}
+		else if (depth == 0 && strncmp(text, "--", 2) == 0)
+			text += strcspn(text, "\r\n");
+		else if (*text != '\0' && (depth > 0 || strchr(" \t\r\n\f\v(;", *text) != NULL))
+			text++;
+		else
+			break;
+	}
+	*length = (int) strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	return text;
+}
+
+/*
+ * Whether a statement is a utility command for certain: one that does not carry a
+ * query, which would have an id of its own.
+ */
+static bool
+is_utility(const char *text)
+{
+	static const char *const commands[] = {
+		"abort",	"alter",   "analyze", "begin",	  "call",	  "checkpoint", "close",
+		"cluster",	"comment", "commit",  "discard",  "do",		  "drop",		"fetch",
+		"grant",	"import",  "listen",  "load",	  "lock",	  "move",		"notify",
+		"reassign", "reindex", "release", "reset",	  "revoke",	  "rollback",	"savepoint",
+		"set",		"show",	   "start",	  "truncate", "unlisten", "vacuum"};
+	int			length;
+	const char *word = first_word(text, &length);
+
+	for (int i = 0; i < lengthof(commands); i++)
+		if (strlen(commands[i]) == length && pg_strncasecmp(word, commands[i], length) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Raises an error for the id of a utility command, as far as the monitor has kept
+ * its text.
+ */
+static void
+refuse_utility(int64 queryid)
+{
+	ListCell *lc;
+
+	foreach (lc, dbperf_monitored_queries())
+	{
+		const MonitoredQuery *query = lfirst(lc);
+
+		if (query->queryid == (uint64) queryid && query->sampled_at != 0 && is_utility(query->text))
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("query %lld is a utility command", (long long) queryid),
+					 errdetail("Settings are in force while queries are planned and executed."),
+					 errhint("A function or procedure can have settings of its own, see "
+							 "ALTER FUNCTION ... SET.")));
+	}
+}
+
+/*
  * Says which setting an error of the server is about.
  */
 static void
@@ -248,6 +319,7 @@ dbperf_set_query_settings(PG_FUNCTION_ARGS)
 			 errdetail("Neither dbperf.query_latency nor pg_stat_statements has it."),
 			 errhint("Execute the query once, and look up its id there. Statements in functions "
 					 "are counted if dbperf.track is all.")));
+	refuse_utility(PG_GETARG_INT64(0));
 	keep_baseline(arguments[0], has_settings);
 	run("INSERT INTO dbperf.query_settings (queryid, settings, note) VALUES ($1, $2, $3)"
 		" ON CONFLICT (queryid) DO UPDATE SET settings = EXCLUDED.settings, enabled = true,"
