@@ -1,0 +1,11 @@
+-- A running total made of a CTE that is scanned once for each of its rows.
+-- expect: cte_rescanned
+-- setup
+CREATE TABLE sales (id int PRIMARY KEY, day date NOT NULL, amount int NOT NULL);
+INSERT INTO sales SELECT g, date '2020-01-01' + g % 1200, g % 100 FROM generate_series(1, 150000) g;
+VACUUM ANALYZE sales;
+-- query
+WITH daily AS MATERIALIZED (SELECT day, sum(amount) AS amount FROM sales GROUP BY day)
+SELECT d.day, (SELECT sum(e.amount) FROM daily e WHERE e.day <= d.day) AS total
+  FROM daily d
+ ORDER BY d.day;
