@@ -89,6 +89,10 @@ SELECT * FROM dbperf.analyze_query('SELECT balance / 0 FROM accounts');
 SELECT * FROM dbperf.analyze_query('SELECT balance / (id - id) FROM accounts', true);
 SELECT * FROM dbperf.analyze_query('SELECT * FROM dbperf.analyze_query(''SELECT 1'')', true);
 SELECT * FROM dbperf.analyze_query('SELECT * FROM dbperf.what_if(''SELECT 1 FROM accounts'')', true);
+CREATE FUNCTION old_analyze(text, boolean, text[], OUT severity text, OUT code text)
+    RETURNS SETOF record AS 'dbperf', 'dbperf_analyze_query' LANGUAGE C;
+SELECT * FROM old_analyze('SELECT 1', false, NULL);
+DROP FUNCTION old_analyze(text, boolean, text[]);
 CREATE TABLE ruled (a int);
 CREATE RULE also AS ON INSERT TO ruled DO ALSO INSERT INTO audit (what) VALUES ('rule');
 CREATE RULE nothing AS ON DELETE TO ruled DO INSTEAD NOTHING;

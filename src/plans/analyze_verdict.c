@@ -36,18 +36,23 @@ fill_subject(const Analysis *analysis, FindingSubject *subject)
 
 /*
  * Whether a finding still holds if the execution was stopped: nodes may have had
- * rows to come, and what was planned for workers is not known to have been
- * missing.
+ * rows to come, and what workers did is not known.
  */
 static bool
 holds_when_stopped(const Finding *finding)
 {
-	const PlanNode *node = finding->node;
+	static const char *const estimates[] = {"row_misestimate", "stale_statistics",
+											"missing_statistics"};
+	const PlanNode			*node = finding->node;
 
-	if (strncmp(finding->code, "workers", strlen("workers")) == 0)
+	if (strcmp(finding->code, "workers_not_launched") == 0)
 		return false;
-	return strcmp(finding->code, "row_misestimate") != 0 || node == NULL ||
-		   node->actual_rows >= node->plan_rows;
+	for (int i = 0; i < lengthof(estimates); i++)
+	{
+		if (strcmp(finding->code, estimates[i]) == 0)
+			return node == NULL || node->actual_rows >= node->plan_rows;
+	}
+	return true;
 }
 
 static Finding *

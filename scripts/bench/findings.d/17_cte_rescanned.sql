@@ -1,4 +1,4 @@
--- A running total made of a CTE that is scanned once for each of its rows.
+-- A running total made by a CTE that is joined to itself, and read once for each of its rows.
 -- expect: cte_rescanned
 -- setup
 CREATE TABLE sales (id int PRIMARY KEY, day date NOT NULL, amount int NOT NULL);
@@ -6,6 +6,7 @@ INSERT INTO sales SELECT g, date '2020-01-01' + g % 1200, g % 100 FROM generate_
 VACUUM ANALYZE sales;
 -- query
 WITH daily AS MATERIALIZED (SELECT day, sum(amount) AS amount FROM sales GROUP BY day)
-SELECT d.day, (SELECT sum(e.amount) FROM daily e WHERE e.day <= d.day) AS total
-  FROM daily d
+SELECT d.day, sum(e.amount) AS total
+  FROM daily d JOIN daily e ON e.day <= d.day
+ GROUP BY d.day
  ORDER BY d.day;

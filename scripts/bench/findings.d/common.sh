@@ -68,6 +68,9 @@ plant()
 	section "$1" query >"$work/query.sql"
 	[ -n "$title" ] && [ -n "$expected" ] && [ -s "$work/query.sql" ] || die "${1##*/} is no case"
 	new_database problem planted
+	# What a session has written is counted with a delay, and a table that is analyzed
+	# meanwhile would look as if it had changed since.
+	sed -i 's/^\(VACUUM\|ANALYZE\)\>/SELECT pg_stat_force_next_flush();\n&/' "$work/setup.sql"
 	run db problem -o /dev/null -f "$work/setup.sql"
 	db problem -c "CHECKPOINT"
 }
@@ -198,7 +201,7 @@ promise()
 	if [ -n "$5" ]; then
 		promised=$(awk -v d="$2" -v g="$5" 'BEGIN { left = d - g; if (left < d / 1000) left = d / 1000
 			printf "%.2f", d / left }')
-		needed=$(awk -v p="$promised" 'BEGIN { printf "%.2f", (p > 10 ? 10 : p) / 2 }')
+		needed=$(awk -v p="$promised" 'BEGIN { printf "%.2f", 0.95 + ((p > 10 ? 10 : p) - 1) / 2 }')
 	fi
 	if [ "$9" = never ]; then
 		measured=failed
