@@ -21,8 +21,8 @@
 
 /*
  * Appends the text of a statement's plan: as EXPLAIN prints it, or only its
- * structure if printing it would cost too much.  done says whether the
- * statement was executed.
+ * structure if printing it would cost too much.  done says whether what was
+ * counted in its execution is shown.
  */
 static void
 plan_text(DbperfStatement *stmt, const PlanFacts *facts, bool done, StringInfo out)
@@ -75,7 +75,7 @@ capture_params(Capture *capture)
  * Keeps this execution as the sample of its query.
  */
 static void
-capture_sample(Capture *capture)
+capture_sample(Capture *capture, LatencySlot *slot)
 {
 	SampleHead head = {0};
 	ListCell  *lc;
@@ -91,8 +91,42 @@ capture_sample(Capture *capture)
 		if (head.npath < SAMPLE_MAX_SEARCH_PATH && !isTempNamespace(lfirst_oid(lc)))
 			head.path[head.npath++] = lfirst_oid(lc);
 	}
-	(void) dbperf_sample_store(dbperf_tracked_slot(capture->stmt, dbperf_tracked(capture->stmt)),
-							   &head, capture->query, capture->params);
+	(void) dbperf_sample_store(slot, &head, capture->query, capture->params);
+}
+
+/*
+ * Keeps the statement's plan, as EXPLAIN without ANALYZE prints it.
+ */
+static void
+capture_plan_text(DbperfStatement *stmt, LatencySlot *slot)
+{
+	StringInfoData text;
+	PlanFacts	   facts;
+	int			   len;
+
+	dbperf_plan_inspect(stmt->planned, &facts);
+	if (facts.plan_id != slot->plan_id)
+		return;
+	initStringInfo(&text);
+	plan_text(stmt, &facts, false, &text);
+	len = dbperf_clip(text.data, text.len, PLAN_TEXT_MAX, GetDatabaseEncoding());
+	dbperf_plan_store(slot, facts.plan_id, text.data, len, GetDatabaseEncoding());
+}
+
+/*
+ * Keeps what is shown with the histogram of this execution, if nobody else has
+ * done so.
+ */
+static void
+capture_texts(Capture *capture)
+{
+	DbperfStatement *stmt = capture->stmt;
+	LatencySlot		*slot = dbperf_tracked_slot(stmt, dbperf_tracked(stmt));
+
+	if (dbperf_sample_wanted(slot))
+		capture_sample(capture, slot);
+	if (stmt->desc != NULL && dbperf_plan_capture != PLAN_CAPTURE_OFF)
+		capture_plan_text(stmt, slot);
 }
 
 /*
@@ -106,8 +140,8 @@ dbperf_capture(void *arg)
 
 	if (capture->want_params)
 		capture_params(capture);
-	if (capture->want_sample)
-		capture_sample(capture);
+	if (capture->want_texts)
+		capture_texts(capture);
 	if (capture->want_plan && capture->stmt->desc != NULL)
 		capture_plan(capture);
 	if (capture->want_log)

@@ -50,7 +50,8 @@ dbperf_unstarted(int sqlstate)
 		pre_ns = dbperf_pre_execution_ns(GetCurrentStatementStartTimestamp(), now);
 		if (parsed_message == GetCurrentStatementStartTimestamp())
 			queryid = parsed_queryid;
-		dbperf_latency_add(dbperf_latency_slot(queryid, GetUserId(), true), pre_ns, now, true);
+		dbperf_latency_add(dbperf_latency_slot(queryid, GetUserId(), true, NULL), pre_ns, now,
+						   true);
 		if (pre_ns >= dbperf_min_duration_ns)
 			dbperf_record_unstarted(debug_query_string, queryid, pre_ns, sqlstate);
 		dbperf_clock.top_end_ns = now;

@@ -4,27 +4,30 @@
  *		Latency histograms per query, updated without a lock.
  *
  * Every statement ends with one update here, so the usual case is a look into
- * a small private cache and a few atomic additions.  A shared hash table leads
- * from (query, database, user, level) to a slot; only a process that meets a
- * query for the first time goes there.
+ * a small private cache (latency_cache.c) and a few atomic additions.  A shared
+ * hash table leads from (query, database, user, level) to the query's slots, one
+ * for each of its plans; only a process that meets a query or a plan for the
+ * first time goes there.  The plan is no part of the hash key: readers that show
+ * one row for each query find all its slots in one place, under one lock.
  *
  * Locks.  The hash table has LATENCY_PARTITIONS partitions, each under a LWLock
  * of its own.  The lock of a key's partition guards the table's entry, and the
- * generation, key and sample of the slot that the entry points to: they change
- * only while it is held exclusively, or while the slot belongs to nobody else
- * (generation GENERATION_BUSY).  No process holds two of these locks.
- * Counters need no lock.
+ * generation, key, plan_id, sample and plan of the slots that the entry points
+ * to: they change only while it is held exclusively, or while the slot belongs
+ * to nobody else (generation GENERATION_BUSY).  No process holds two of these
+ * locks.  Counters need no lock.
  *
  * Giving a slot away.  When all slots are taken, the least recently used of a
- * few neighbours loses its entry, and what it counted is moved to the slot
- * "other" by atomic exchanges: nothing is lost, sums over all rows stay right.
- * An update that has already passed the check of the generation may then add
- * one execution to the slot's next owner.
+ * few neighbours loses its place in its entry, and what it counted is moved by
+ * atomic exchanges to its query's slot for executions without a plan, or without
+ * one to "other": nothing is lost, sums over all rows stay right.  An update that
+ * has already passed the check of the generation may then add one execution to
+ * the slot's next owner.
  *
- * Windows.  Updates go to the open window only.  The first one after its end
- * closes it: it exchanges each counter with zero and adds the value to the
- * lifetime, so that an update that runs beside it lands in one window or in
- * the other, and never twice.
+ * Many plans.  A query on a partitioned table may have a plan for each
+ * partition.  So it gets LATENCY_MAX_PLANS slots; one that was not used for
+ * CROWDED_WINDOWS makes room for another plan, so that a plan that comes late
+ * is seen, and the queries of others do not lose their slots.
  *
  *-------------------------------------------------------------------------
  */
@@ -35,14 +38,17 @@
 #include "monitor/latency_int.h"
 #include "monitor/track.h"
 #include "storage/shmem.h"
+#include "utils/timestamp.h"
 
 #define VICTIM_CANDIDATES 16
 #define VICTIM_TRIES 4
+
+/* a plan of a query with many must be unused so long to be given up */
+#define CROWDED_WINDOWS 12
+
 LatencyShared *dbperf_latency_shared = NULL;
 HTAB		  *dbperf_latency_hash = NULL;
 LWLockPadded  *dbperf_latency_locks = NULL;
-
-CachedSlot dbperf_latency_cache[LATENCY_CACHE_SIZE];
 
 static Size
 latency_size(void)
@@ -73,13 +79,19 @@ static void
 slot_clear(LatencySlot *slot)
 {
 	memset(&slot->key, 0, sizeof(slot->key));
+	slot->plan_id = 0;
 	pg_atomic_init_u64(&slot->window_end_ns, 0);
 	pg_atomic_init_u64(&slot->last_used_ns, 0);
 	pg_atomic_init_u32(&slot->count_rows, 0);
 	pg_atomic_init_u32(&slot->may_time, 0);
 	pg_atomic_init_u32(&slot->fold, 0);
-	pg_atomic_init_u32(&slot->has_sample, 0);
+	pg_atomic_init_u32(&slot->has_texts, 0);
 	slot->sample = InvalidDsaPointer;
+	slot->plan = InvalidDsaPointer;
+	slot->first_seen = 0;
+	slot->dumped_seen = 0;
+	memset(&slot->history, 0, sizeof(slot->history));
+	pg_atomic_init_u64(&slot->since_total_ns, 0);
 	totals_init(&slot->current);
 	totals_init(&slot->previous);
 	totals_init(&slot->lifetime);
@@ -87,6 +99,7 @@ slot_clear(LatencySlot *slot)
 	{
 		pg_atomic_init_u32(&slot->current_buckets[i], 0);
 		pg_atomic_init_u32(&slot->previous_buckets[i], 0);
+		pg_atomic_init_u32(&slot->since_buckets[i], 0);
 		pg_atomic_init_u64(&slot->lifetime_buckets[i], 0);
 	}
 }
@@ -97,13 +110,16 @@ latency_attach(void *area, bool found)
 	HASHCTL ctl = {0};
 
 	dbperf_latency_shared = area;
-	memset(dbperf_latency_cache, 0, sizeof(dbperf_latency_cache));
+	dbperf_latency_forget();
 
 	if (!found)
 	{
 		pg_atomic_init_u64(&dbperf_latency_shared->next_generation, 1);
 		pg_atomic_init_u64(&dbperf_latency_shared->evicted, 0);
 		pg_atomic_init_u64(&dbperf_latency_shared->samples_refused, 0);
+		pg_atomic_init_u64(&dbperf_latency_shared->plans_refused, 0);
+		pg_atomic_init_u64(&dbperf_latency_shared->plans_merged, 0);
+		dbperf_latency_shared->started_ns = (uint64) dbperf_now_ns();
 		pg_atomic_init_u32(&dbperf_latency_shared->handed_out, 0);
 		pg_atomic_init_u32(&dbperf_latency_shared->hand, 0);
 		for (int i = 0; i < ASK_FLAGS; i++)
@@ -116,7 +132,7 @@ latency_attach(void *area, bool found)
 			pg_atomic_init_u64(&slot->generation, GENERATION_FREE);
 		}
 		/* "other" always belongs to itself, and has no sample to take */
-		pg_atomic_init_u32(&dbperf_latency_shared->slots[dbperf_max_queries].has_sample, 1);
+		pg_atomic_init_u32(&dbperf_latency_shared->slots[dbperf_max_queries].has_texts, 1);
 		pg_atomic_init_u64(&dbperf_latency_shared->slots[dbperf_max_queries].generation,
 						   GENERATION_BUSY);
 	}
@@ -161,21 +177,116 @@ dbperf_latency_counting(void)
 }
 
 /*
- * Fills the key of the current user's statement in the current database.
+ * Fills the key of a user's statement in the current database.
  */
 void
-dbperf_latency_key(LatencyKey *key, uint64 queryid, bool toplevel)
+dbperf_latency_key(LatencyKey *key, uint64 queryid, Oid userid, bool toplevel)
 {
 	key->queryid = queryid;
 	key->dbid = MyDatabaseId;
-	key->userid = GetUserId();
+	key->userid = userid;
 	key->toplevel = toplevel ? 1 : 0;
 }
 
-static LatencySlot *
-other_slot(void)
+/*
+ * The slot of all that has no other.
+ */
+LatencySlot *
+dbperf_latency_other(void)
 {
 	return &dbperf_latency_shared->slots[dbperf_max_queries];
+}
+
+/*
+ * The slot of an entry's plan, or NULL.  Caller must hold the lock.
+ */
+static LatencySlot *
+entry_slot(const LatencyEntry *entry, uint64 plan_id)
+{
+	for (uint32 i = 0; i < entry->nslots; i++)
+	{
+		LatencySlot *slot = &dbperf_latency_shared->slots[entry->slots[i]];
+
+		if (slot->plan_id == plan_id)
+			return slot;
+	}
+	return NULL;
+}
+
+/*
+ * Whether an entry has as many plans as it may.  Caller must hold the lock.
+ */
+static bool
+entry_full(const LatencyEntry *entry)
+{
+	return entry->nslots > LATENCY_MAX_PLANS ||
+		   (entry->nslots == LATENCY_MAX_PLANS && entry_slot(entry, 0) == NULL);
+}
+
+/*
+ * What all plans of an entry have counted.  Caller must hold the lock.
+ */
+static uint64
+entry_calls(const LatencyEntry *entry)
+{
+	uint64 calls = 0;
+
+	for (uint32 i = 0; i < entry->nslots; i++)
+	{
+		LatencySlot *slot = &dbperf_latency_shared->slots[entry->slots[i]];
+
+		if (slot->plan_id != 0)
+			calls += dbperf_latency_calls(slot);
+	}
+	return calls;
+}
+
+/*
+ * Takes a slot out of its entry, whose sample goes to another of its slots.
+ * Returns whether the entry is empty now.  Caller must hold the lock
+ * exclusively.
+ */
+static bool
+entry_remove(LatencyEntry *entry, LatencySlot *slot)
+{
+	uint32 n = (uint32) (slot - dbperf_latency_shared->slots);
+	uint32 left = 0;
+
+	for (uint32 i = 0; i < entry->nslots; i++)
+	{
+		if (entry->slots[i] != n)
+			entry->slots[left++] = entry->slots[i];
+	}
+	entry->nslots = left;
+	if (left > 0 && DsaPointerIsValid(slot->sample))
+	{
+		dbperf_latency_shared->slots[entry->slots[0]].sample = slot->sample;
+		slot->sample = InvalidDsaPointer;
+	}
+	return left == 0;
+}
+
+/*
+ * Copies the numbers of a query's slots, of which there are at most
+ * LATENCY_MAX_PLANS + 1.  Returns how many.
+ */
+int
+dbperf_latency_slots(const LatencyKey *key, uint32 *slots)
+{
+	uint32		  hash = get_hash_value(dbperf_latency_hash, key);
+	LWLock		 *lock = LATENCY_LOCK(hash);
+	LatencyEntry *entry;
+	int			  n = 0;
+
+	LWLockAcquire(lock, LW_SHARED);
+	entry = hash_search_with_hash_value(dbperf_latency_hash, key, hash, HASH_FIND, NULL);
+	if (entry != NULL)
+	{
+		n = (int) entry->nslots;
+		memcpy(slots, entry->slots, n * sizeof(uint32));
+	}
+	LWLockRelease(lock);
+	return n;
 }
 
 /*
@@ -196,60 +307,70 @@ totals_move(LatencyTotals *from, LatencyTotals *to)
 }
 
 /*
- * Adds all that a slot counted to the lifetime of "other".
+ * Adds all that a slot counted to the lifetime of another.
  */
 static void
-slot_harvest(LatencySlot *slot)
+slot_harvest(LatencySlot *slot, LatencySlot *into)
 {
-	LatencySlot *other = other_slot();
-
 	for (int i = 0; i < LATENCY_BUCKETS; i++)
 	{
 		uint64 n = pg_atomic_exchange_u32(&slot->current_buckets[i], 0);
 
+		n += pg_atomic_exchange_u32(&slot->since_buckets[i], 0);
 		n += pg_atomic_exchange_u64(&slot->lifetime_buckets[i], 0);
 		if (n > 0)
-			pg_atomic_fetch_add_u64(&other->lifetime_buckets[i], n);
+			pg_atomic_fetch_add_u64(&into->lifetime_buckets[i], n);
 	}
-	totals_move(&slot->current, &other->lifetime);
-	totals_move(&slot->lifetime, &other->lifetime);
+	totals_move(&slot->current, &into->lifetime);
+	totals_move(&slot->lifetime, &into->lifetime);
 }
 
 /*
  * Takes a used slot away from its query, if it still has the generation that
  * the caller saw.  Returns whether the slot is now the caller's; harvest says
- * whether its counts go to "other" or are forgotten.
+ * whether its counts go on to count elsewhere or are forgotten; *last gets
+ * whether it was the only one of its query.  The area of samples must be
+ * attached.
  */
 static bool
-slot_evict(LatencySlot *slot, uint64 generation, bool harvest)
+slot_evict(LatencySlot *slot, uint64 generation, bool harvest, bool *last)
 {
-	LatencyKey	key = slot->key;
-	uint32		hash = get_hash_value(dbperf_latency_hash, &key);
-	LWLock	   *lock = LATENCY_LOCK(hash);
-	dsa_pointer sample;
+	LatencyKey	  key = slot->key;
+	uint32		  hash = get_hash_value(dbperf_latency_hash, &key);
+	LWLock		 *lock = LATENCY_LOCK(hash);
+	LatencyEntry *entry;
+	dsa_pointer	  sample;
+	dsa_pointer	  plan;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (pg_atomic_read_u64(&slot->generation) != generation ||
+	entry = hash_search_with_hash_value(dbperf_latency_hash, &key, hash, HASH_FIND, NULL);
+	if (entry == NULL || pg_atomic_read_u64(&slot->generation) != generation ||
 		memcmp(&key, &slot->key, sizeof(key)) != 0)
 	{
 		LWLockRelease(lock);
 		return false;
 	}
-	hash_search_with_hash_value(dbperf_latency_hash, &key, hash, HASH_REMOVE, NULL);
+	*last = entry_remove(entry, slot);
 	pg_atomic_write_u64(&slot->generation, GENERATION_BUSY);
 	sample = slot->sample;
-	slot->sample = InvalidDsaPointer;
+	plan = slot->plan;
+	slot->sample = slot->plan = InvalidDsaPointer;
+	if (harvest)
+	{
+		LatencySlot *rest = entry_slot(entry, 0);
+
+		slot_harvest(slot, rest != NULL ? rest : dbperf_latency_other());
+	}
+	if (*last)
+		hash_search_with_hash_value(dbperf_latency_hash, &key, hash, HASH_REMOVE, NULL);
 	LWLockRelease(lock);
 
 	if (pg_atomic_exchange_u32(&slot->count_rows, 0) > 0)
 		pg_atomic_fetch_sub_u32(&dbperf_latency_shared->counting[ASK_FLAG(key.queryid)], 1);
 	if (DsaPointerIsValid(sample))
 		dbperf_sample_free(sample);
-	if (harvest)
-	{
-		slot_harvest(slot);
-		pg_atomic_fetch_add_u64(&dbperf_latency_shared->evicted, 1);
-	}
+	if (DsaPointerIsValid(plan))
+		dbperf_sample_free(plan);
 	return true;
 }
 
@@ -293,6 +414,7 @@ slot_take(void)
 		uint64		 oldest = PG_UINT64_MAX;
 		uint64		 generation = GENERATION_BUSY;
 		LatencySlot *victim = NULL;
+		bool		 last;
 
 		for (uint32 i = 0; i < VICTIM_CANDIDATES; i++)
 		{
@@ -309,8 +431,9 @@ slot_take(void)
 				generation = g;
 			}
 		}
-		if (victim != NULL && slot_evict(victim, generation, true))
+		if (victim != NULL && slot_evict(victim, generation, true, &last))
 		{
+			pg_atomic_fetch_add_u64(&shared->evicted, 1);
 			slot_clear(victim);
 			return victim;
 		}
@@ -319,167 +442,143 @@ slot_take(void)
 }
 
 /*
- * Enters a query that has no slot yet.  Returns its slot, or "other" if there
- * is none to be had now.
+ * Fills a slot that is the caller's for its new owner.  entry is the query's,
+ * whose lock the caller must hold exclusively.
+ */
+static void
+slot_enter(LatencySlot *slot, LatencyEntry *entry, uint64 plan_id)
+{
+	slot->key = entry->key;
+	slot->plan_id = plan_id;
+	slot->first_seen = GetCurrentTimestamp();
+	slot->history.turn_began = slot->first_seen;
+	slot->history.turn_others = entry_calls(entry);
+	pg_atomic_write_u64(&slot->last_used_ns, (uint64) dbperf_now_ns());
+	entry->slots[entry->nslots++] = (uint32) (slot - dbperf_latency_shared->slots);
+	pg_write_barrier();
+	pg_atomic_write_u64(&slot->generation,
+						pg_atomic_fetch_add_u64(&dbperf_latency_shared->next_generation, 1));
+}
+
+/*
+ * Enters a plan of a query that has no slot yet.  slot is empty and the
+ * caller's.  Returns the plan's slot; without room the one without a plan, or
+ * "other".
  */
 static LatencySlot *
-slot_insert(const LatencyKey *key, uint32 hash)
+slot_insert(LatencySlot *slot, const LatencyKey *key, uint32 hash, uint64 plan_id)
 {
-	LatencySlot	 *slot = slot_take();
 	LWLock		 *lock = LATENCY_LOCK(hash);
 	LatencyEntry *entry;
+	LatencySlot	 *existing = NULL;
 	bool		  found;
-
-	if (slot == NULL)
-		return other_slot();
-
-	slot->key = *key;
-	pg_atomic_write_u64(&slot->last_used_ns, (uint64) dbperf_now_ns());
+	bool		  fits;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	entry = hash_search_with_hash_value(dbperf_latency_hash, key, hash, HASH_ENTER_NULL, &found);
-	if (entry == NULL || found)
-	{
-		pg_atomic_write_u64(&slot->generation, GENERATION_FREE);
-		slot = entry == NULL ? other_slot() : &dbperf_latency_shared->slots[entry->slot];
-	}
+	if (entry != NULL && !found)
+		entry->nslots = 0;
+	if (entry != NULL)
+		existing = entry_slot(entry, plan_id);
+	fits = entry != NULL && existing == NULL && (plan_id == 0 || !entry_full(entry));
+	if (fits)
+		slot_enter(slot, entry, plan_id);
 	else
 	{
-		entry->slot = slot - dbperf_latency_shared->slots;
-		pg_write_barrier();
-		pg_atomic_write_u64(&slot->generation,
-							pg_atomic_fetch_add_u64(&dbperf_latency_shared->next_generation, 1));
+		/* somebody else was faster */
+		pg_atomic_write_u64(&slot->generation, GENERATION_FREE);
+		slot = existing != NULL ? existing : entry != NULL ? entry_slot(entry, 0) : NULL;
 	}
 	LWLockRelease(lock);
-	return slot;
+	return slot != NULL ? slot : dbperf_latency_other();
 }
 
 /*
- * Finds or makes the slot of a query in the shared table, and remembers it.
+ * The slot of a query's plan, or NULL if it has none.  Then *idle is, if the
+ * query has too many plans, the one that was not used for the longest time, and
+ * *generation that one's.
  */
-pg_noinline LatencySlot *
-dbperf_latency_lookup(uint64 queryid, bool toplevel)
+static LatencySlot *
+slot_find(const LatencyKey *key, uint32 hash, uint64 plan_id, LatencySlot **idle,
+		  uint64 *generation)
 {
-	CachedSlot	 *cached = dbperf_latency_cached(queryid);
-	LatencyKey	  key;
-	uint32		  hash;
-	LWLock		 *lock;
+	LWLock		 *lock = LATENCY_LOCK(hash);
 	LatencyEntry *entry;
 	LatencySlot	 *slot = NULL;
 
-	dbperf_latency_key(&key, queryid, toplevel);
-	hash = get_hash_value(dbperf_latency_hash, &key);
-	lock = LATENCY_LOCK(hash);
-
+	*idle = NULL;
 	LWLockAcquire(lock, LW_SHARED);
-	entry = hash_search_with_hash_value(dbperf_latency_hash, &key, hash, HASH_FIND, NULL);
+	entry = hash_search_with_hash_value(dbperf_latency_hash, key, hash, HASH_FIND, NULL);
 	if (entry != NULL)
-		slot = &dbperf_latency_shared->slots[entry->slot];
+		slot = entry_slot(entry, plan_id);
+	if (entry != NULL && slot == NULL && plan_id != 0 && entry_full(entry))
+	{
+		uint64 oldest = PG_UINT64_MAX;
+
+		for (uint32 i = 0; i < entry->nslots; i++)
+		{
+			LatencySlot *other = &dbperf_latency_shared->slots[entry->slots[i]];
+			uint64		 used = pg_atomic_read_u64(&other->last_used_ns);
+
+			if (other->plan_id != 0 && used < oldest)
+			{
+				oldest = used;
+				*idle = other;
+				*generation = pg_atomic_read_u64(&other->generation);
+			}
+		}
+	}
 	LWLockRelease(lock);
-
-	if (slot == NULL)
-		slot = slot_insert(&key, hash);
-	if (slot == other_slot())
-		return slot;
-
-	cached->queryid = queryid;
-	cached->userid = key.userid;
-	cached->toplevel = toplevel;
-	cached->slot = slot;
-	cached->generation = pg_atomic_read_u64(&slot->generation);
-	pg_read_barrier();
-	if (memcmp(&slot->key, &key, sizeof(key)) != 0)
-		cached->generation = GENERATION_BUSY; /* lost again: look it up next time */
 	return slot;
 }
 
 /*
- * Closes one period's totals: hands them to the lifetime, and to the previous
- * window unless keep is false.
+ * Whether a plan of a query with many is not in use any more.
  */
-static void
-totals_fold(LatencySlot *slot, bool keep)
+static bool
+slot_idle(LatencySlot *slot)
 {
-	uint64 total = pg_atomic_exchange_u64(&slot->current.total_ns, 0);
-	uint64 errors = pg_atomic_exchange_u64(&slot->current.errors, 0);
-	uint64 min = pg_atomic_exchange_u64(&slot->current.min_ns, PG_UINT64_MAX);
-	uint64 max = pg_atomic_exchange_u64(&slot->current.max_ns, 0);
+	int64 window = dbperf_latency_window * INT64CONST(1000000000);
+	int64 now = dbperf_now_ns();
 
-	pg_atomic_fetch_add_u64(&slot->lifetime.total_ns, total);
-	pg_atomic_fetch_add_u64(&slot->lifetime.errors, errors);
-	if (min < pg_atomic_read_u64(&slot->lifetime.min_ns))
-		pg_atomic_write_u64(&slot->lifetime.min_ns, min);
-	if (max > pg_atomic_read_u64(&slot->lifetime.max_ns))
-		pg_atomic_write_u64(&slot->lifetime.max_ns, max);
-
-	pg_atomic_write_u64(&slot->previous.total_ns, keep ? total : 0);
-	pg_atomic_write_u64(&slot->previous.errors, keep ? errors : 0);
-	pg_atomic_write_u64(&slot->previous.min_ns, keep ? min : PG_UINT64_MAX);
-	pg_atomic_write_u64(&slot->previous.max_ns, keep ? max : 0);
+	return now - dbperf_latency_seen_ns(slot, (uint64) now, GetCurrentTimestamp()) >
+		   CROWDED_WINDOWS * window;
 }
 
 /*
- * Closes the open window of a slot, unless somebody else does it already.
+ * Finds or makes the slot of a query's plan in the shared table.  Returns the
+ * one without a plan if the query has too many, and "other" without room.
  */
-void
-dbperf_latency_fold(LatencySlot *slot, uint64 now)
+LatencySlot *
+dbperf_latency_lookup(const LatencyKey *key, uint64 plan_id)
 {
-	uint64 window = (uint64) dbperf_latency_window * UINT64CONST(1000000000);
-	uint64 end;
-	uint32 fold = pg_atomic_read_u32(&slot->fold);
-	bool   keep;
+	uint32		 hash = get_hash_value(dbperf_latency_hash, key);
+	LatencySlot *idle;
+	uint64		 generation;
+	LatencySlot *slot = slot_find(key, hash, plan_id, &idle, &generation);
+	bool		 last;
 
-	if ((fold & 1) != 0 || !pg_atomic_compare_exchange_u32(&slot->fold, &fold, fold + 1))
-		return;
-
-	end = pg_atomic_read_u64(&slot->window_end_ns);
-	if (now >= end)
+	if (slot != NULL)
+		return slot;
+	if (idle != NULL)
 	{
-		/* a window that ended long ago is not the one before this */
-		keep = now < end + window;
-		for (int i = 0; i < LATENCY_BUCKETS; i++)
+		if (slot_idle(idle) && dbperf_sample_attached() &&
+			slot_evict(idle, generation, true, &last))
 		{
-			uint32 n = 0;
-
-			if (pg_atomic_read_u32(&slot->current_buckets[i]) != 0)
-				n = pg_atomic_exchange_u32(&slot->current_buckets[i], 0);
-			if (n != 0)
-				pg_atomic_fetch_add_u64(&slot->lifetime_buckets[i], n);
-			pg_atomic_write_u32(&slot->previous_buckets[i], keep ? n : 0);
+			slot_clear(idle);
+			return slot_insert(idle, key, hash, plan_id);
 		}
-		totals_fold(slot, keep);
-		pg_atomic_write_u64(&slot->window_end_ns, (now / window + 1) * window);
+		pg_atomic_fetch_add_u64(&dbperf_latency_shared->plans_merged, 1);
+		return dbperf_latency_lookup(key, 0);
 	}
-	pg_write_barrier();
-	pg_atomic_write_u32(&slot->fold, fold + 2);
-}
-
-/*
- * Lowers (or raises) a shared extreme to value; the loop ends because every
- * failure means that another process moved it closer.
- */
-void
-dbperf_extreme_lower(pg_atomic_uint64 *extreme, uint64 value)
-{
-	uint64 seen = pg_atomic_read_u64(extreme);
-
-	while (value < seen && !pg_atomic_compare_exchange_u64(extreme, &seen, value))
-		;
-}
-
-void
-dbperf_extreme_raise(pg_atomic_uint64 *extreme, uint64 value)
-{
-	uint64 seen = pg_atomic_read_u64(extreme);
-
-	while (value > seen && !pg_atomic_compare_exchange_u64(extreme, &seen, value))
-		;
+	slot = slot_take();
+	return slot != NULL ? slot_insert(slot, key, hash, plan_id) : dbperf_latency_other();
 }
 
 /*
  * Forgets histograms and samples: those of one query or of all, in one
  * database or, if dbid is invalid, in all.  Forgetting everything empties
- * "other" as well.  Returns how many were forgotten.
+ * "other" as well.  Returns how many queries were forgotten.
  */
 int
 dbperf_latency_reset(uint64 queryid, bool all_queries, Oid dbid)
@@ -492,6 +591,7 @@ dbperf_latency_reset(uint64 queryid, bool all_queries, Oid dbid)
 	{
 		LatencySlot *slot = &shared->slots[i];
 		uint64		 generation = pg_atomic_read_u64(&slot->generation);
+		bool		 last;
 
 		CHECK_FOR_INTERRUPTS();
 		if (generation == GENERATION_FREE || generation == GENERATION_BUSY)
@@ -500,18 +600,19 @@ dbperf_latency_reset(uint64 queryid, bool all_queries, Oid dbid)
 		if ((!all_queries && slot->key.queryid != queryid) ||
 			(OidIsValid(dbid) && slot->key.dbid != dbid))
 			continue;
-		if (!slot_evict(slot, generation, false))
+		if (!slot_evict(slot, generation, false, &last))
 			continue;
 		slot_clear(slot);
 		pg_write_barrier();
 		pg_atomic_write_u64(&slot->generation, GENERATION_FREE);
-		count++;
+		if (last)
+			count++;
 	}
 
 	if (all_queries && !OidIsValid(dbid))
 	{
-		slot_clear(other_slot());
-		pg_atomic_write_u32(&other_slot()->has_sample, 1);
+		slot_clear(dbperf_latency_other());
+		pg_atomic_write_u32(&dbperf_latency_other()->has_texts, 1);
 	}
 	return count;
 }

@@ -12,7 +12,9 @@
 
 #include "core/compat.h"
 #include "datatype/timestamp.h"
+#include "monitor/monitor.h"
 #include "nodes/pg_list.h"
+#include "nodes/plannodes.h"
 #include "port/atomics.h"
 #include "port/pg_bitutils.h"
 #include "utils/dsa.h"
@@ -24,18 +26,14 @@
  * is within 6.25 % of every value in it.
  */
 #define LATENCY_UNIT_SHIFT 7
-#define LATENCY_BUCKETS 264
+
+/*
+ * So many plans of one query have a histogram each.  Executions with others
+ * are counted together, as are those whose plan is not known: plan_id is 0.
+ */
+#define LATENCY_MAX_PLANS 8
 
 DBPERF_PRIVATE_BEGIN
-
-/* What a histogram is kept for.  No padding: it is hashed as bytes. */
-typedef struct LatencyKey
-{
-	uint64 queryid; /* 0 = statements without a query id */
-	Oid	   dbid;
-	Oid	   userid;
-	uint64 toplevel; /* 1 = sent by a client, 0 = nested */
-} LatencyKey;
 
 typedef enum LatencyPeriod
 {
@@ -43,6 +41,21 @@ typedef enum LatencyPeriod
 	PERIOD_CURRENT, /* the window that is open now */
 	PERIOD_PREVIOUS /* the window before it */
 } LatencyPeriod;
+
+/*
+ * When a plan came into use, and whether it is slower than it was.
+ *
+ * A turn of a plan begins when it is used first, or again after others had
+ * taken its place for a while.
+ */
+typedef struct LatencyHistory
+{
+	TimestampTz turn_began;
+	uint64		turn_others;  /* what other plans of the query had counted then */
+	bool		turn_again;	  /* not its first: "since" holds it, and grows */
+	TimestampTz since_began;  /* 0 = "since" is empty */
+	TimestampTz slower_since; /* 0 = it is not, or not known to be */
+} LatencyHistory;
 
 /* The counters of one period beside its buckets. */
 typedef struct LatencyTotals
@@ -54,42 +67,38 @@ typedef struct LatencyTotals
 } LatencyTotals;
 
 /*
- * One histogram.  generation is 0 while the slot is free and changes whenever
- * it gets another owner, so that a process which remembers the slot knows
- * whether it still is its own.  The lifetime arrays hold what was folded in
- * from closed windows; the open window is added by readers.
+ * The histogram of a query's executions with one plan.  generation is 0 while
+ * the slot is free and changes whenever it gets another owner, so that a
+ * process which remembers the slot knows whether it still is its own.
+ *
+ * What was counted in closed windows is in the lifetime's buckets or in those of
+ * "since": see latency_fold.c.  The open window is added by readers.
  */
 typedef struct LatencySlot
 {
 	pg_atomic_uint64 generation;
 	LatencyKey		 key;
+	uint64			 plan_id;		/* 0 = see LATENCY_MAX_PLANS */
 	pg_atomic_uint64 window_end_ns; /* when the open window closes */
-	pg_atomic_uint64 last_used_ns;
-	pg_atomic_uint32 count_rows; /* so many executions more count rows per node */
-	pg_atomic_uint32 may_time;	 /* 1 = timing each node of its plan is cheap */
-	pg_atomic_uint32 fold;		 /* odd while a window is being closed */
-	pg_atomic_uint32 has_sample; /* 1 = kept, or not to be had: do not try */
-	dsa_pointer		 sample;	 /* guarded by the slot's partition lock */
+	pg_atomic_uint64 last_used_ns;	/* 0 = not since it was loaded from a dump */
+	pg_atomic_uint32 count_rows;	/* so many executions more count rows per node */
+	pg_atomic_uint32 may_time;		/* 1 = timing each node of its plan is cheap */
+	pg_atomic_uint32 fold;			/* odd while a window is being closed */
+	pg_atomic_uint32 has_texts;		/* 1 = kept, or not to be had: do not try */
+	dsa_pointer		 sample;		/* these two are guarded by the partition's lock; */
+	dsa_pointer		 plan;			/* one slot of a query has the sample for all */
+	TimestampTz		 first_seen;
+	TimestampTz		 dumped_seen; /* when it was last used, as a dump says */
+	LatencyHistory	 history;	  /* written while fold is odd */
 	LatencyTotals	 current;
 	LatencyTotals	 previous;
-	LatencyTotals	 lifetime;
+	LatencyTotals	 lifetime;		 /* of all closed windows */
+	pg_atomic_uint64 since_total_ns; /* so much of that was counted in "since" */
 	pg_atomic_uint32 current_buckets[LATENCY_BUCKETS];
 	pg_atomic_uint32 previous_buckets[LATENCY_BUCKETS];
+	pg_atomic_uint32 since_buckets[LATENCY_BUCKETS];
 	pg_atomic_uint64 lifetime_buckets[LATENCY_BUCKETS];
 } LatencySlot;
-
-/* A histogram copied out for a reader. */
-typedef struct LatencySummary
-{
-	LatencyKey key;
-	bool	   other; /* the sum of evicted queries: key is void */
-	uint64	   calls;
-	uint64	   errors;
-	uint64	   total_ns;
-	uint64	   min_ns; /* void if calls is 0 */
-	uint64	   max_ns;
-	uint64	   buckets[LATENCY_BUCKETS];
-} LatencySummary;
 
 /* The first execution of a query, as sample.c keeps it. */
 #define SAMPLE_MAX_SEARCH_PATH 16
@@ -109,14 +118,18 @@ typedef struct SampleHead
 /* latency.c */
 extern void				 dbperf_latency_init(void);
 extern pg_atomic_uint32 *dbperf_latency_counting(void); /* ASK_FLAGS of them */
-extern LatencySlot		*dbperf_latency_lookup(uint64 queryid, bool toplevel);
-extern void				 dbperf_latency_fold(LatencySlot *slot, uint64 now);
-extern void				 dbperf_extreme_lower(pg_atomic_uint64 *extreme, uint64 value);
-extern void				 dbperf_extreme_raise(pg_atomic_uint64 *extreme, uint64 value);
 extern int				 dbperf_latency_reset(uint64 queryid, bool all_queries, Oid dbid);
 
+/* latency_fold.c */
+extern void dbperf_latency_fold(LatencySlot *slot, uint64 now);
+extern void dbperf_extreme_lower(pg_atomic_uint64 *extreme, uint64 value);
+extern void dbperf_extreme_raise(pg_atomic_uint64 *extreme, uint64 value);
+
+/* latency_cache.c */
+
 /*
- * What a process remembers of the slots that it used.
+ * What a process remembers of the slots that it used.  The plan is only
+ * compared, never looked at: it may be gone.
  */
 typedef struct CachedSlot
 {
@@ -125,33 +138,41 @@ typedef struct CachedSlot
 	bool		 toplevel;
 	uint64		 generation;
 	LatencySlot *slot;
+	uint64		 plan_id;
+	const Plan	*plan; /* the last with this plan_id, or NULL */
+	Cost		 cost; /* its total_cost */
 } CachedSlot;
 
 #define LATENCY_CACHE_SIZE 64 /* a power of two */
 
+/* by query id: the slot of its last execution */
 extern CachedSlot dbperf_latency_cache[LATENCY_CACHE_SIZE];
 
-static inline CachedSlot *
-dbperf_latency_cached(uint64 queryid)
-{
-	return &dbperf_latency_cache[queryid & (LATENCY_CACHE_SIZE - 1)];
-}
+extern void dbperf_latency_forget(void);
+extern LatencySlot *
+dbperf_latency_slot(uint64 queryid, Oid userid, bool toplevel, PlannedStmt *planned);
 
 /*
- * Returns the slot of a query of the current user, userid, in the current
+ * Returns the slot of an execution by the current user, userid, in the current
  * database.  Never fails: without room it is the slot of "other".  Takes
- * LWLocks only if this process has not met the query lately.
+ * LWLocks only if this process has not met the query with this plan lately.
+ *
+ * fresh says that a plan was made just now: only one from a cache is sure to be
+ * what it was when it had the same address.
  */
 static inline LatencySlot *
-dbperf_latency_slot(uint64 queryid, Oid userid, bool toplevel)
+dbperf_latency_slot_of_plan(uint64 queryid, Oid userid, bool toplevel, PlannedStmt *planned,
+							bool fresh)
 {
-	CachedSlot *cached = dbperf_latency_cached(queryid);
+	CachedSlot *cached = &dbperf_latency_cache[queryid & (LATENCY_CACHE_SIZE - 1)];
+	const Plan *plan = planned->planTree;
 
-	if (likely(cached->queryid == queryid && cached->userid == userid &&
-			   cached->toplevel == toplevel && cached->slot != NULL &&
-			   cached->generation == pg_atomic_read_u64(&cached->slot->generation)))
+	if (likely(!fresh && cached->plan == plan && cached->queryid == queryid &&
+			   cached->userid == userid && cached->toplevel == toplevel &&
+			   cached->generation == pg_atomic_read_u64(&cached->slot->generation) &&
+			   cached->cost == plan->total_cost))
 		return cached->slot;
-	return dbperf_latency_lookup(queryid, toplevel);
+	return dbperf_latency_slot(queryid, userid, toplevel, planned);
 }
 
 /*
@@ -194,19 +215,31 @@ dbperf_latency_add(LatencySlot *slot, int64 ns, int64 now, bool failed)
 /* latency_read.c */
 extern int	  dbperf_latency_count(void);
 extern bool	  dbperf_latency_read(int n, LatencyPeriod period, LatencySummary *out);
-extern void	  dbperf_latency_merge(LatencySummary *into, const LatencySummary *from);
-extern double dbperf_latency_middle(int bucket);
-extern double dbperf_latency_percentile(const LatencySummary *summary, double fraction);
 extern uint64 dbperf_latency_evicted(void);
 extern uint64 dbperf_samples_refused(void);
 extern int	  dbperf_latency_used(void);
 
 /* sample.c */
-extern void		   dbperf_sample_attach(void);
-extern bool		   dbperf_sample_attached(void);
-extern bool		   dbperf_sample_store(LatencySlot *slot, const SampleHead *head, const char *query,
-									   const char *params);
-extern SampleHead *dbperf_sample_read(int n, LatencyKey *key);
+
+/* The text of a plan, as sample.c keeps it: cut after so many bytes. */
+#define PLAN_TEXT_MAX 4096
+
+typedef struct PlanTextHead
+{
+	int32 encoding;
+	int32 len;
+} PlanTextHead;
+
+extern void dbperf_sample_attach(void);
+extern bool dbperf_sample_attached(void);
+extern bool dbperf_sample_wanted(LatencySlot *slot);
+extern bool dbperf_sample_store(LatencySlot *slot, const SampleHead *head, const char *query,
+								const char *params);
+extern void
+dbperf_plan_store(LatencySlot *slot, uint64 plan_id, const char *text, int len, int encoding);
+extern SampleHead	*dbperf_sample_read(int n, LatencyKey *key);
+extern SampleHead	*dbperf_sample_of_query(const LatencyKey *key);
+extern PlanTextHead *dbperf_plan_read(LatencySlot *slot, uint64 generation);
 
 DBPERF_PRIVATE_END
 

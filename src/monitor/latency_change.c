@@ -109,6 +109,6 @@ dbperf_latency_change(uint64 queryid, ArrayType *before, LatencyChange *change)
 	for (int i = 0; i < LATENCY_BUCKETS && seen < rank; i++)
 	{
 		seen += (double) state.values[STATE_BUCKETS + i];
-		change->p95_ms = dbperf_latency_middle(i) / 1000000.0;
+		change->p95_ms = dbperf_latency_bucket_middle(i) / 1000000.0;
 	}
 }

@@ -17,8 +17,6 @@
 #include "monitor/latency_int.h"
 #include "monitor/monitor_int.h"
 
-#define READ_TRIES 10
-
 /* How many values n can have in dbperf_latency_read: all slots and "other". */
 int
 dbperf_latency_count(void)
@@ -77,11 +75,20 @@ add_window(LatencySummary *out, LatencyTotals *totals, pg_atomic_uint32 *buckets
 }
 
 /*
+ * Adds what a slot counted in its open window, even if that has ended.
+ */
+void
+dbperf_latency_add_open(LatencySummary *out, LatencySlot *slot)
+{
+	add_window(out, &slot->current, slot->current_buckets);
+}
+
+/*
  * Adds what a slot counted in a period.  A window is closed by the next update
  * only, so the open one of a query that ran no more is judged by the clock.
  */
-static void
-add_period(LatencySummary *out, LatencySlot *slot, LatencyPeriod period)
+void
+dbperf_latency_add_period(LatencySummary *out, LatencySlot *slot, LatencyPeriod period)
 {
 	uint64 now = (uint64) dbperf_now_ns();
 	uint64 end = pg_atomic_read_u64(&slot->window_end_ns);
@@ -92,7 +99,10 @@ add_period(LatencySummary *out, LatencySlot *slot, LatencyPeriod period)
 		case PERIOD_LIFETIME:
 			add_totals(out, &slot->lifetime);
 			for (int i = 0; i < LATENCY_BUCKETS; i++)
+			{
 				out->buckets[i] += pg_atomic_read_u64(&slot->lifetime_buckets[i]);
+				out->buckets[i] += pg_atomic_read_u32(&slot->since_buckets[i]);
+			}
 			add_window(out, &slot->current, slot->current_buckets);
 			break;
 		case PERIOD_CURRENT:
@@ -108,44 +118,156 @@ add_period(LatencySummary *out, LatencySlot *slot, LatencyPeriod period)
 	}
 }
 
-static void
-summary_clear(LatencySummary *summary)
+void
+dbperf_latency_clear(LatencySummary *summary)
 {
 	memset(summary, 0, sizeof(*summary));
 	summary->min_ns = PG_UINT64_MAX;
 }
 
+void
+dbperf_latency_count_calls(LatencySummary *summary)
+{
+	summary->calls = 0;
+	for (int i = 0; i < LATENCY_BUCKETS; i++)
+		summary->calls += summary->buckets[i];
+}
+
 /*
- * Copies the n-th histogram.  Returns false if it is not in use, or has
- * counted nothing in that period.
+ * How often a slot was counted in, roughly if somebody closes its window.
+ */
+uint64
+dbperf_latency_calls(LatencySlot *slot)
+{
+	uint64 calls = 0;
+
+	for (int i = 0; i < LATENCY_BUCKETS; i++)
+	{
+		calls += pg_atomic_read_u64(&slot->lifetime_buckets[i]);
+		calls += pg_atomic_read_u32(&slot->since_buckets[i]);
+		calls += pg_atomic_read_u32(&slot->current_buckets[i]);
+	}
+	return calls;
+}
+
+/*
+ * What a slot counted in closed windows, divided as latency_fold.c does.
+ */
+void
+dbperf_latency_since(LatencySlot *slot, LatencySummary *before, LatencySummary *since)
+{
+	uint64 since_ns = pg_atomic_read_u64(&slot->since_total_ns);
+	uint64 lifetime_ns = pg_atomic_read_u64(&slot->lifetime.total_ns);
+
+	dbperf_latency_clear(before);
+	before->min_ns = pg_atomic_read_u64(&slot->lifetime.min_ns);
+	before->max_ns = pg_atomic_read_u64(&slot->lifetime.max_ns);
+	*since = *before;
+	before->total_ns = lifetime_ns > since_ns ? lifetime_ns - since_ns : 0;
+	since->total_ns = since_ns;
+	for (int i = 0; i < LATENCY_BUCKETS; i++)
+	{
+		before->buckets[i] = pg_atomic_read_u64(&slot->lifetime_buckets[i]);
+		since->buckets[i] = pg_atomic_read_u32(&slot->since_buckets[i]);
+	}
+	dbperf_latency_count_calls(before);
+	dbperf_latency_count_calls(since);
+}
+
+/*
+ * Begins to copy a slot.  Returns false if it is not in use.
+ */
+bool
+dbperf_latency_read_begin(LatencySlot *slot, LatencyRead *read)
+{
+	read->generation = pg_atomic_read_u64(&slot->generation);
+	read->fold = pg_atomic_read_u32(&slot->fold);
+	pg_read_barrier();
+	return read->generation != GENERATION_FREE &&
+		   (read->generation != GENERATION_BUSY || slot == dbperf_latency_other());
+}
+
+/*
+ * Whether what was copied belongs together.
+ */
+bool
+dbperf_latency_read_end(LatencySlot *slot, const LatencyRead *read)
+{
+	pg_read_barrier();
+	return pg_atomic_read_u64(&slot->generation) == read->generation && (read->fold & 1) == 0 &&
+		   pg_atomic_read_u32(&slot->fold) == read->fold;
+}
+
+/*
+ * Copies what one slot counted in a period.  Returns false if it is not in use.
+ */
+static bool
+read_slot(LatencySlot *slot, LatencyPeriod period, LatencySummary *out)
+{
+	for (int try = 0; try < LATENCY_READ_TRIES; try++)
+	{
+		LatencyRead read;
+
+		dbperf_latency_clear(out);
+		if (!dbperf_latency_read_begin(slot, &read))
+			return false;
+		out->key = slot->key;
+		dbperf_latency_add_period(out, slot, period);
+		if (dbperf_latency_read_end(slot, &read))
+			break;
+	}
+	dbperf_latency_count_calls(out);
+	return true;
+}
+
+/*
+ * Copies the histogram of the query that has the n-th slot as the first of its
+ * slots, one for each of its plans; the last n is that of "other".  Returns
+ * false if there is none, or it has counted nothing in that period.
  */
 bool
 dbperf_latency_read(int n, LatencyPeriod period, LatencySummary *out)
 {
 	LatencySlot *slot = &dbperf_latency_shared->slots[n];
-	bool		 other = (n == dbperf_max_queries);
+	uint32		 slots[LATENCY_MAX_PLANS + 1];
+	int			 nslots;
+	LatencyKey	 key;
 
-	for (int try = 0; try < READ_TRIES; try++)
+	if (!read_slot(slot, period, out))
+		return false;
+	out->other = (n == dbperf_max_queries);
+	if (out->other)
+		return out->calls > 0;
+
+	key = out->key;
+	nslots = dbperf_latency_slots(&key, slots);
+	if (nslots == 0 || slots[0] != (uint32) n)
+		return false;
+	for (int i = 1; i < nslots; i++)
 	{
-		uint64 generation = pg_atomic_read_u64(&slot->generation);
-		uint32 fold = pg_atomic_read_u32(&slot->fold);
+		LatencySummary one;
 
-		summary_clear(out);
-		if (generation == GENERATION_FREE || (generation == GENERATION_BUSY && !other))
-			return false;
-		pg_read_barrier();
-		out->key = slot->key;
-		out->other = other;
-		add_period(out, slot, period);
-		pg_read_barrier();
-		if (pg_atomic_read_u64(&slot->generation) == generation && (fold & 1) == 0 &&
-			pg_atomic_read_u32(&slot->fold) == fold)
-			break;
+		if (read_slot(&dbperf_latency_shared->slots[slots[i]], period, &one) &&
+			memcmp(&one.key, &key, sizeof(key)) == 0)
+			dbperf_latency_merge(out, &one);
 	}
-
-	for (int i = 0; i < LATENCY_BUCKETS; i++)
-		out->calls += out->buckets[i];
 	return out->calls > 0;
+}
+
+/*
+ * Counts one execution in a histogram that is the caller's own, and all zero
+ * before the first.
+ */
+void
+dbperf_latency_count_one(LatencySummary *into, uint64 ns)
+{
+	if (into->calls == 0)
+		into->min_ns = PG_UINT64_MAX;
+	into->calls++;
+	into->total_ns += ns;
+	into->min_ns = Min(into->min_ns, ns);
+	into->max_ns = Max(into->max_ns, ns);
+	into->buckets[dbperf_latency_bucket(ns)]++;
 }
 
 /*
@@ -170,7 +292,7 @@ dbperf_latency_merge(LatencySummary *into, const LatencySummary *from)
  * 1/16 of any value in it from the first full octave on.
  */
 double
-dbperf_latency_middle(int bucket)
+dbperf_latency_bucket_middle(int bucket)
 {
 	double unit = (double) (1 << LATENCY_UNIT_SHIFT);
 	int	   octave;
@@ -199,7 +321,7 @@ dbperf_latency_percentile(const LatencySummary *summary, double fraction)
 		seen += summary->buckets[i];
 		if (summary->buckets[i] > 0 && (double) seen >= rank)
 		{
-			value = dbperf_latency_middle(i);
+			value = dbperf_latency_bucket_middle(i);
 			break;
 		}
 	}

@@ -163,9 +163,10 @@ define_memory_settings(void)
 	DefineCustomIntVariable("dbperf.slow_query_ring_entries", "How many slow statements are kept.",
 							NULL, &dbperf_slow_query_ring_entries, 2048, 16, MAX_RING_ENTRIES,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("dbperf.max_queries", "How many queries have a latency histogram.",
-							"Each takes about 5.5 kB of shared memory.", &dbperf_max_queries, 5000,
-							100, 1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"dbperf.max_queries", "How many queries have a latency histogram.",
+		"Each plan of a query takes one, which has about 8 kB of shared memory.",
+		&dbperf_max_queries, 5000, 100, 1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 }
 
 /*

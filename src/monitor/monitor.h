@@ -40,6 +40,98 @@ typedef struct MonitoredQuery
 	List	   *search_path;  /* OIDs of schemas, some may be gone */
 } MonitoredQuery;
 
+/* ---- latencies ---- */
+
+/* see monitor/latency.h */
+#define LATENCY_BUCKETS 264
+
+/* What a histogram is kept for.  No padding: it is hashed as bytes. */
+typedef struct LatencyKey
+{
+	uint64 queryid; /* 0 = statements without a query id */
+	Oid	   dbid;
+	Oid	   userid;
+	uint64 toplevel; /* 1 = sent by a client, 0 = nested */
+} LatencyKey;
+
+/* A histogram copied out for a reader. */
+typedef struct LatencySummary
+{
+	LatencyKey key;
+	bool	   other; /* the sum of evicted queries: key is void */
+	uint64	   calls;
+	uint64	   errors;
+	uint64	   total_ns;
+	uint64	   min_ns; /* void if calls is 0 */
+	uint64	   max_ns;
+	uint64	   buckets[LATENCY_BUCKETS];
+} LatencySummary;
+
+/* latency_read.c */
+
+/* Counts one execution in a histogram that is the caller's own. */
+extern void dbperf_latency_count_one(LatencySummary *into, uint64 ns);
+
+/* Adds one histogram to another; into's key stays. */
+extern void dbperf_latency_merge(LatencySummary *into, const LatencySummary *from);
+
+/* The nanoseconds that this fraction (0..1) of the executions did not exceed. */
+extern double dbperf_latency_percentile(const LatencySummary *summary, double fraction);
+
+/* latency_judge.c */
+
+/* Whether executions became slower, and how sure that is. */
+typedef struct LatencyVerdict
+{
+	bool   slower;
+	double factor;		/* how much slower: the lesser of the ratios of medians and means */
+	double superiority; /* the chance that an execution takes longer than one before; 0.5 = equal */
+	double z;			/* of the rank test */
+	double p;			/* the chance of such a difference if nothing has changed */
+} LatencyVerdict;
+
+extern void dbperf_latency_judge(const LatencySummary *before, const LatencySummary *after,
+								 LatencyVerdict *verdict);
+
+/* monitored_plans.c */
+
+/*
+ * A query's executions with one of its plans.  A turn of a plan begins when it
+ * is used first, or again after others had taken its place for a while.
+ */
+typedef struct MonitoredPlan
+{
+	LatencyKey	   key;
+	uint64		   plan_id; /* 0 = the plan is not known, or one of too many */
+	TimestampTz	   first_seen;
+	TimestampTz	   last_seen;
+	LatencySummary lifetime;
+
+	/* the same divided by when its last turn began */
+	TimestampTz	   turn_began;
+	double		   turn_others; /* what other plans of the query had counted then */
+	bool		   turn_again;	/* not the first: else all is in its only turn */
+	LatencySummary before_turn;
+	LatencySummary in_turn;
+
+	/* the same divided by whether it can be judged: lately, and before */
+	LatencySummary before;
+	LatencySummary lately;
+	TimestampTz	   lately_began;
+	TimestampTz	   slower_since; /* 0 = not known to be slower than before */
+
+	char *text; /* as EXPLAIN prints it, in the database's encoding, or NULL */
+} MonitoredPlan;
+
+/* Takes the plans (MonitoredPlan) of one query; they are gone afterwards. */
+typedef void (*MonitoredPlanVisit)(List *plans, void *arg);
+
+/*
+ * Visits each query that has a plan, in all databases, whoever may see it.
+ * Needs dbperf_require_shmem().
+ */
+extern void dbperf_monitored_plans(MonitoredPlanVisit visit, void *arg);
+
 /* monitored.c */
 
 /*

@@ -325,12 +325,14 @@ typedef struct PlanFacts
 /*
  * plan.c
  *
- * Both raise an error if a plan or an expression is nested too deeply for the
- * stack.  dbperf_plan_inspect allocates nothing and reads no catalogs;
- * dbperf_plan_structure does both.
+ * The first two raise an error if a plan or an expression is nested too deeply
+ * for the stack.  dbperf_plan_inspect allocates nothing and reads no catalogs;
+ * dbperf_plan_structure does both.  dbperf_plan_id does neither, nor does it
+ * raise errors.
  */
-extern void dbperf_plan_inspect(PlannedStmt *stmt, PlanFacts *facts);
-extern void dbperf_plan_structure(PlannedStmt *stmt, StringInfo out);
+extern void	  dbperf_plan_inspect(PlannedStmt *stmt, PlanFacts *facts);
+extern void	  dbperf_plan_structure(PlannedStmt *stmt, StringInfo out);
+extern uint64 dbperf_plan_id(PlannedStmt *stmt);
 
 DBPERF_PRIVATE_END
 

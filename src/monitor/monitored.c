@@ -70,17 +70,15 @@ read_params(MonitoredQuery *query, const SampleHead *head, const char *blob)
 }
 
 /*
- * Adds the sample of the n-th histogram, if it has one and still is the
- * query's.
+ * Adds a query's sample, if it has one.
  */
 static void
-read_sample(MonitoredQuery *query, int n, const LatencyKey *key)
+read_sample(MonitoredQuery *query, const LatencyKey *key)
 {
-	LatencyKey	found;
-	SampleHead *head = dbperf_sample_read(n, &found);
+	SampleHead *head = dbperf_sample_of_query(key);
 	const char *text;
 
-	if (head == NULL || memcmp(&found, key, sizeof(found)) != 0)
+	if (head == NULL)
 		return;
 	text = (const char *) head + sizeof(SampleHead);
 	query->sampled_at = head->taken_at;
@@ -114,7 +112,7 @@ dbperf_monitored_queries(void)
 		query->toplevel = summary->key.toplevel != 0;
 		query->calls = (double) summary->calls;
 		query->total_ms = (double) summary->total_ns / 1000000.0;
-		read_sample(query, n, &summary->key);
+		read_sample(query, &summary->key);
 		queries = lappend(queries, query);
 	}
 	pfree(summary);

@@ -38,13 +38,14 @@
 /* Called for each child of a node. */
 typedef void (*PlanVisitor)(Plan *plan, void *context);
 
-/* State of dbperf_plan_inspect. */
+/* State of dbperf_plan_inspect and dbperf_plan_id. */
 typedef struct InspectState
 {
 	PlannedStmt *stmt;
 	PlanFacts	*facts;
 	uint64		 hash;
-	uint32		 depth; /* of the node at hand, below its tree's root */
+	uint32		 depth;	   /* of the node at hand, below its tree's root */
+	bool		 too_deep; /* the stack does not reach to the end of the plan */
 } InspectState;
 
 /* State of dbperf_plan_structure. */
@@ -436,20 +437,15 @@ hash_details(InspectState *state, Plan *plan)
 }
 
 /*
- * PlanVisitor: counts a node, hashes it and looks at its expressions, then
- * does the same for its children.  The depth is part of what is hashed: with
- * it the order of the nodes determines the tree.
+ * Adds one node to the hash, without its children.  The depth is part of what
+ * is hashed: with it the order of the nodes determines the tree.
  */
 static void
-inspect_node(Plan *plan, void *context)
+hash_node(InspectState *state, Plan *plan)
 {
-	InspectState *state = (InspectState *) context;
 	ScanDirection dir;
 	uint32		  words[5];
 
-	check_stack_depth();
-
-	state->facts->nodes++;
 	words[0] = (uint32) nodeTag(plan);
 	words[1] = state->depth;
 	words[2] = plan->parallel_aware ? 1 : 0;
@@ -459,11 +455,75 @@ inspect_node(Plan *plan, void *context)
 	if (scanned_rti(plan) > 0)
 		hash_rti(state, scanned_rti(plan));
 	hash_details(state, plan);
+}
+
+/*
+ * PlanVisitor: counts a node, hashes it and looks at its expressions, then
+ * does the same for its children.
+ */
+static void
+inspect_node(Plan *plan, void *context)
+{
+	InspectState *state = (InspectState *) context;
+
+	check_stack_depth();
+
+	state->facts->nodes++;
+	hash_node(state, plan);
 	inspect_exprs(plan, state->facts);
 
 	state->depth++;
 	visit_children(plan, inspect_node, state);
 	state->depth--;
+}
+
+/*
+ * PlanVisitor: hashes a node and its children.  Goes no deeper than the stack
+ * does, and raises no error.
+ */
+static void
+identify_node(Plan *plan, void *context)
+{
+	InspectState *state = (InspectState *) context;
+
+	if (state->too_deep || stack_is_too_deep())
+	{
+		state->too_deep = true;
+		return;
+	}
+	hash_node(state, plan);
+
+	state->depth++;
+	visit_children(plan, identify_node, state);
+	state->depth--;
+}
+
+/*
+ * Walks a finished plan, subplans included, with visit.
+ */
+static void
+walk_plan(InspectState *state, PlannedStmt *stmt, PlanVisitor visit)
+{
+	uint32	  index = 0;
+	ListCell *lc;
+
+	state->stmt = stmt;
+	state->hash = (uint64) stmt->commandType;
+	state->depth = 0;
+	state->too_deep = false;
+
+	if (stmt->planTree != NULL)
+		visit(dbperf_plan_unwrapped(stmt->planTree), state);
+	foreach (lc, stmt->subplans)
+	{
+		/* A subplan's place is its name; the planner leaves holes. */
+		hash_words(state, &index, 1);
+		if (lfirst(lc) != NULL)
+			visit((Plan *) lfirst(lc), state);
+		index++;
+	}
+	if (state->hash == 0)
+		state->hash = 1;
 }
 
 /*
@@ -478,26 +538,28 @@ void
 dbperf_plan_inspect(PlannedStmt *stmt, PlanFacts *facts)
 {
 	InspectState state;
-	uint32		 index = 0;
-	ListCell	*lc;
 
 	memset(facts, 0, sizeof(*facts));
-	state.stmt = stmt;
 	state.facts = facts;
-	state.hash = (uint64) stmt->commandType;
-	state.depth = 0;
+	walk_plan(&state, stmt, inspect_node);
+	facts->plan_id = state.hash;
+}
 
-	if (stmt->planTree != NULL)
-		inspect_node(dbperf_plan_unwrapped(stmt->planTree), &state);
-	foreach (lc, stmt->subplans)
-	{
-		/* A subplan's place is its name; the planner leaves holes. */
-		hash_words(&state, &index, 1);
-		if (lfirst(lc) != NULL)
-			inspect_node((Plan *) lfirst(lc), &state);
-		index++;
-	}
-	facts->plan_id = state.hash != 0 ? state.hash : 1;
+/*
+ * The plan_id that dbperf_plan_inspect would find, or 0 if there is no plan or
+ * the stack does not reach to its end.  Looks at no expressions, allocates
+ * nothing and raises no error: for every execution, failed ones included.
+ */
+uint64
+dbperf_plan_id(PlannedStmt *stmt)
+{
+	InspectState state;
+
+	if (stmt->planTree == NULL)
+		return 0;
+	state.facts = NULL;
+	walk_plan(&state, stmt, identify_node);
+	return state.too_deep ? 0 : state.hash;
 }
 
 /* ---- outline ---- */

@@ -453,7 +453,7 @@ capture_parts(Capture *capture, bool record)
 
 	if (record && capture->want_plan && result != GUARD_IMPOSSIBLE)
 	{
-		part.want_params = part.want_sample = false;
+		part.want_params = part.want_texts = false;
 		part.want_plan = true;
 		plan_result = dbperf_guarded(dbperf_capture, &part);
 		if (plan_result == GUARD_OK)
@@ -501,7 +501,7 @@ capture_begin(Capture *capture, DbperfStatement *stmt)
 
 /*
  * A statement has ended well: records it if it was slow, and keeps it as its
- * query's sample if there is none yet.
+ * query's sample, and the text of its plan, if there is none yet.
  */
 void
 dbperf_record_done(DbperfStatement *stmt)
@@ -510,17 +510,17 @@ dbperf_record_done(DbperfStatement *stmt)
 	LatencySlot		 *slot = dbperf_tracked_slot(stmt, tracked);
 	uint32			  none = 0;
 	bool			  record = dbperf_is_slow(stmt, tracked) && record_admitted(stmt->clock_ns);
-	bool			  sample = pg_atomic_compare_exchange_u32(&slot->has_sample, &none, 1);
+	bool			  texts = pg_atomic_compare_exchange_u32(&slot->has_texts, &none, 1);
 	SlowRecord		  head;
 	Capture			  capture;
 	GuardResult		  result = GUARD_OK;
 
-	sample = sample && !stmt->controls_xact;
-	if (!record && !sample)
+	texts = texts && !stmt->controls_xact;
+	if (!record && !texts)
 		return;
 	dbperf_record_prepare();
 	capture_begin(&capture, stmt);
-	capture.want_sample = sample;
+	capture.want_texts = texts;
 	capture.want_plan = dbperf_plan_capture != PLAN_CAPTURE_OFF && stmt->desc != NULL;
 	if (record)
 	{
@@ -535,8 +535,8 @@ dbperf_record_done(DbperfStatement *stmt)
 	/* in the middle of BEGIN or ROLLBACK there can be no subtransaction */
 	if (!stmt->controls_xact)
 		result = capture_parts(&capture, record);
-	if (sample && result == GUARD_IMPOSSIBLE)
-		pg_atomic_write_u32(&slot->has_sample, 0);
+	if (texts && result == GUARD_IMPOSSIBLE)
+		pg_atomic_write_u32(&slot->has_texts, 0);
 	if (record)
 	{
 		head_tags(&head, stmt->source, stmt->location, stmt->length);
@@ -545,7 +545,7 @@ dbperf_record_done(DbperfStatement *stmt)
 		if (dbperf_log_slow_queries && result != GUARD_IMPOSSIBLE && !stmt->controls_xact)
 		{
 			capture.head = &head;
-			capture.want_params = capture.want_sample = capture.want_plan = false;
+			capture.want_params = capture.want_texts = capture.want_plan = false;
 			capture.want_log = true;
 			(void) dbperf_guarded(dbperf_capture, &capture);
 		}

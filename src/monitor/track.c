@@ -166,7 +166,7 @@ track_complete(DbperfStatement *stmt, TrackedStatement *tracked)
 
 	tracked->done = true;
 	dbperf_latency_add(slot, stmt->elapsed_ns, stmt->clock_ns, false);
-	if (dbperf_is_slow(stmt, tracked) || pg_atomic_read_u32(&slot->has_sample) == 0)
+	if (dbperf_is_slow(stmt, tracked) || pg_atomic_read_u32(&slot->has_texts) == 0)
 		dbperf_record_done(stmt);
 	if (stmt->level == 0)
 	{
@@ -270,6 +270,8 @@ track_ran_other(DbperfStatement *stmt, uint64 count)
 		track_complete(stmt, tracked);
 	else
 	{
+		/* should the statement never end well, its plan is not there any more */
+		(void) dbperf_tracked_slot(stmt, tracked);
 		dbperf_track_usage(stmt);
 		stmt->notify_run = true;
 		if (plain && dbperf_is_slow(stmt, tracked))
@@ -293,9 +295,10 @@ track_ran(DbperfStatement *stmt, uint64 count)
 				 desc->plannedstmt->hasModifyingCTE || stmt->elapsed_ns >= dbperf_min_duration_ns))
 		return track_ran_other(stmt, count);
 
-	slot = dbperf_latency_slot(stmt->queryid, GetUserId(), true);
+	slot = dbperf_latency_slot_of_plan(stmt->queryid, GetUserId(), true, desc->plannedstmt,
+									   dbperf_clock.planned_ns != 0);
 	pre_ns = dbperf_pre_execution_ns(stmt->message, stmt->clock_ns - stmt->elapsed_ns);
-	if (unlikely(pre_ns >= dbperf_min_duration_ns || pg_atomic_read_u32(&slot->has_sample) == 0))
+	if (unlikely(pre_ns >= dbperf_min_duration_ns || pg_atomic_read_u32(&slot->has_texts) == 0))
 	{
 		TrackedStatement *tracked = track_known(stmt);
 
@@ -406,6 +409,7 @@ track_abandoned(DbperfStatement *stmt)
 	if (!tracked->done)
 	{
 		tracked->done = true;
+		stmt->planned = NULL;
 		dbperf_latency_add(dbperf_tracked_slot(stmt, tracked), stmt->elapsed_ns, dbperf_now_ns(),
 						   false);
 		if (dbperf_is_slow(stmt, tracked))

@@ -55,22 +55,6 @@ dbperf_tracked(DbperfStatement *stmt)
 }
 
 /*
- * The histogram of a statement's query.  It may have got another owner while
- * the statement ran; then it is looked up again.
- */
-static inline LatencySlot *
-dbperf_tracked_slot(DbperfStatement *stmt, TrackedStatement *tracked)
-{
-	if (unlikely(tracked->slot == NULL ||
-				 pg_atomic_read_u64(&tracked->slot->generation) != tracked->slot_generation))
-	{
-		tracked->slot = dbperf_latency_slot(stmt->queryid, tracked->userid, stmt->level == 0);
-		tracked->slot_generation = pg_atomic_read_u64(&tracked->slot->generation);
-	}
-	return tracked->slot;
-}
-
-/*
  * Whether a statement took long, in execution or, at the top level, before it.
  */
 static inline bool
@@ -98,6 +82,32 @@ extern void	  dbperf_wall_clock(int64 now);
 extern int64  dbperf_parsed_extra(TimestampTz message);
 extern void	  dbperf_note_parsed(uint64 queryid, NodeTag utility);
 extern uint64 dbperf_parsed_queryid(NodeTag utility);
+
+/*
+ * The histogram of a statement's query and plan.  It may have got another owner
+ * while the statement ran; then it is looked up again.  Without a plan it is
+ * that of the query's executions with none; the plan of a statement that is
+ * described must still be there.
+ */
+static inline LatencySlot *
+dbperf_tracked_slot(DbperfStatement *stmt, TrackedStatement *tracked)
+{
+	if (unlikely(tracked->slot == NULL ||
+				 pg_atomic_read_u64(&tracked->slot->generation) != tracked->slot_generation))
+	{
+		PlannedStmt *planned = stmt->described ? stmt->planned : NULL;
+
+		if (planned != NULL && planned->planTree != NULL)
+			tracked->slot = dbperf_latency_slot_of_plan(
+				stmt->queryid, tracked->userid, stmt->level == 0, planned,
+				tracked->planning_ns != 0 || dbperf_clock.planned_ns != 0);
+		else
+			tracked->slot =
+				dbperf_latency_slot(stmt->queryid, tracked->userid, stmt->level == 0, NULL);
+		tracked->slot_generation = pg_atomic_read_u64(&tracked->slot->generation);
+	}
+	return tracked->slot;
+}
 
 /*
  * The offset from dbperf_now_ns() to nanoseconds since 2000.  Looked up anew
@@ -194,8 +204,8 @@ typedef struct Capture
 	DbperfStatement	 *stmt;
 	bool			  want_params;
 	bool			  want_plan;
-	bool			  want_sample;
-	bool			  want_log; /* one line in the server's log */
+	bool			  want_texts; /* for its histogram: the sample, the plan */
+	bool			  want_log;	  /* one line in the server's log */
 	const SlowRecord *head;
 	const char		 *query; /* masked, not terminated */
 	int				  query_len;

@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * monitored_plans.c
+ *		What the monitor knows of the plans of queries, for modules that
+ *		compare them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "core/core.h"
+#include "miscadmin.h"
+#include "monitor/latency_int.h"
+#include "monitor/monitor_int.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/*
+ * Divides what a slot has counted, of which before and since are the closed
+ * windows and current the open one.
+ */
+static void
+divide(MonitoredPlan *plan, LatencySummary *before, LatencySummary *since, LatencySummary *current,
+	   bool cold)
+{
+	LatencySummary *lately = &plan->lately;
+
+	plan->before = *before;
+	*lately = *since;
+	if (plan->turn_again || !cold)
+		dbperf_latency_merge(lately, current);
+	if (plan->turn_again)
+	{
+		plan->before_turn = *before;
+		plan->in_turn = *lately;
+	}
+	else
+	{
+		dbperf_latency_clear(&plan->before_turn);
+		plan->in_turn = plan->lifetime;
+	}
+}
+
+/*
+ * When the open window of a slot began, in microseconds from now on (negative).
+ */
+static int64
+window_began_us(LatencySlot *slot, uint64 now)
+{
+	uint64 length = (uint64) dbperf_latency_window * UINT64CONST(1000000000);
+
+	return ((int64) (pg_atomic_read_u64(&slot->window_end_ns) - length) - (int64) now) / 1000;
+}
+
+/*
+ * Copies what a slot has counted and noted.  Returns false if it is not that of
+ * the query, or has counted nothing.
+ */
+static bool
+read_plan(LatencySlot *slot, const LatencyKey *key, MonitoredPlan *plan, uint64 *generation)
+{
+	uint64		now = (uint64) dbperf_now_ns();
+	TimestampTz now_ts = GetCurrentTimestamp();
+
+	for (int try = 0; try < LATENCY_READ_TRIES; try++)
+	{
+		LatencyRead	   read;
+		LatencySummary before;
+		LatencySummary since;
+		LatencySummary current;
+
+		memset(plan, 0, sizeof(*plan));
+		if (!dbperf_latency_read_begin(slot, &read))
+			return false;
+		plan->key = slot->key;
+		plan->plan_id = slot->plan_id;
+		plan->first_seen = slot->first_seen;
+		plan->last_seen = now_ts + (dbperf_latency_seen_ns(slot, now, now_ts) - (int64) now) / 1000;
+		plan->turn_began = slot->history.turn_began;
+		plan->turn_others = (double) slot->history.turn_others;
+		plan->turn_again = slot->history.turn_again;
+		plan->lately_began = slot->history.since_began;
+		plan->slower_since = slot->history.slower_since;
+		if (plan->lately_began == 0)
+			plan->lately_began = Max(plan->first_seen, now_ts + window_began_us(slot, now));
+		dbperf_latency_clear(&plan->lifetime);
+		dbperf_latency_add_period(&plan->lifetime, slot, PERIOD_LIFETIME);
+		dbperf_latency_count_calls(&plan->lifetime);
+		dbperf_latency_since(slot, &before, &since);
+		dbperf_latency_clear(&current);
+		dbperf_latency_add_open(&current, slot);
+		dbperf_latency_count_calls(&current);
+		divide(plan, &before, &since, &current,
+			   dbperf_latency_cold(pg_atomic_read_u64(&slot->window_end_ns)));
+		*generation = read.generation;
+		if (dbperf_latency_read_end(slot, &read))
+			break;
+	}
+	return memcmp(&plan->key, key, sizeof(*key)) == 0 && plan->lifetime.calls > 0;
+}
+
+/*
+ * Adds the text of a plan, if there is one.
+ */
+static void
+read_text(LatencySlot *slot, uint64 generation, MonitoredPlan *plan)
+{
+	PlanTextHead *head = plan->plan_id != 0 ? dbperf_plan_read(slot, generation) : NULL;
+
+	if (head != NULL)
+		plan->text = text_to_cstring(
+			dbperf_server_text((const char *) head + sizeof(*head), head->len, head->encoding));
+}
+
+/*
+ * The plans of the query that has the n-th slot as its first one; NIL if there
+ * is none, or it has no plan.
+ */
+static List *
+read_plans(int n)
+{
+	LatencySlot *first = &dbperf_latency_shared->slots[n];
+	LatencyRead	 read;
+	LatencyKey	 key;
+	uint32		 slots[LATENCY_MAX_PLANS + 1];
+	int			 nslots;
+	List		*plans = NIL;
+	bool		 planned = false;
+
+	if (!dbperf_latency_read_begin(first, &read))
+		return NIL;
+	key = first->key;
+	nslots = dbperf_latency_slots(&key, slots);
+	if (nslots == 0 || slots[0] != (uint32) n)
+		return NIL;
+	for (int i = 0; i < nslots; i++)
+	{
+		LatencySlot	  *slot = &dbperf_latency_shared->slots[slots[i]];
+		MonitoredPlan *plan = palloc(sizeof(MonitoredPlan));
+		uint64		   generation;
+
+		if (!read_plan(slot, &key, plan, &generation))
+			continue;
+		read_text(slot, generation, plan);
+		plans = lappend(plans, plan);
+		planned |= plan->plan_id != 0;
+	}
+	return planned ? plans : NIL;
+}
+
+void
+dbperf_monitored_plans(MonitoredPlanVisit visit, void *arg)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "dbperf plans", ALLOCSET_DEFAULT_SIZES);
+
+	for (int n = 0; n < dbperf_max_queries; n++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		List		 *plans;
+
+		CHECK_FOR_INTERRUPTS();
+		plans = read_plans(n);
+		MemoryContextSwitchTo(old);
+		if (plans != NIL)
+			visit(plans, arg);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
+}
