@@ -2309,6 +2309,106 @@ COMMENT ON FUNCTION dbperf.suggest_settings() IS
 -- plans: plan history
 --
 
+CREATE FUNCTION dbperf.plan_history(
+    OUT queryid bigint,
+    OUT database_name name,
+    OUT user_name name,
+    OUT toplevel bool,
+    OUT plan_id bigint,
+    OUT first_seen timestamptz,
+    OUT last_seen timestamptz,
+    OUT calls bigint,
+    OUT mean_ms float8,
+    OUT p95_ms float8,
+    OUT plan text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_plan_history'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.plan_history() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.plan_history() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.plan_history() IS
+'what the view plan_history shows';
+
+CREATE VIEW dbperf.plan_history AS
+    SELECT h.queryid, h.database_name, h.user_name, h.toplevel, h.plan_id,
+           h.first_seen, h.last_seen, h.calls, h.mean_ms, h.p95_ms, h.plan
+      FROM dbperf.plan_history() AS h;
+REVOKE ALL ON dbperf.plan_history FROM PUBLIC;
+GRANT SELECT ON dbperf.plan_history TO PUBLIC;
+COMMENT ON VIEW dbperf.plan_history IS
+'each plan that a query was executed with, how often, and its mean latency and 95th percentile in milliseconds; up to eight plans of a query are kept apart, a row without plan_id is the sum of its executions with others or whose plan is not known; ids and plans of other roles are shown to members of pg_read_all_stats only';
+COMMENT ON COLUMN dbperf.plan_history.plan_id IS
+'the plan_id of slow_queries: a hash of the plan''s nodes, relations and indexes, the same for all constants';
+COMMENT ON COLUMN dbperf.plan_history.plan IS
+'the plan as EXPLAIN printed it at its first execution, at most 4 kB of it, masked as dbperf.redact says; null if there was no room for it';
+
+CREATE FUNCTION dbperf.plan_regressions(
+    OUT queryid bigint,
+    OUT database_name name,
+    OUT user_name name,
+    OUT toplevel bool,
+    OUT old_plan_id bigint,
+    OUT new_plan_id bigint,
+    OUT first_seen timestamptz,
+    OUT old_calls bigint,
+    OUT old_p50_ms float8,
+    OUT old_mean_ms float8,
+    OUT old_p95_ms float8,
+    OUT new_calls bigint,
+    OUT new_p50_ms float8,
+    OUT new_mean_ms float8,
+    OUT new_p95_ms float8,
+    OUT factor float8,
+    OUT confidence float8,
+    OUT difference text,
+    OUT old_plan text,
+    OUT new_plan text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_plan_regressions_list'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.plan_regressions() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.plan_regressions() TO PUBLIC;
+COMMENT ON FUNCTION dbperf.plan_regressions() IS
+'what the view plan_regressions shows';
+
+CREATE VIEW dbperf.plan_regressions AS
+    SELECT r.queryid, r.database_name, r.user_name, r.toplevel, r.old_plan_id, r.new_plan_id,
+           r.first_seen, r.old_calls, r.old_p50_ms, r.old_mean_ms, r.old_p95_ms,
+           r.new_calls, r.new_p50_ms, r.new_mean_ms, r.new_p95_ms,
+           r.factor, r.confidence, r.difference, r.old_plan, r.new_plan
+      FROM dbperf.plan_regressions() AS r;
+REVOKE ALL ON dbperf.plan_regressions FROM PUBLIC;
+GRANT SELECT ON dbperf.plan_regressions TO PUBLIC;
+COMMENT ON VIEW dbperf.plan_regressions IS
+'queries that became slower, by a new plan or with the same one: at least 30 executions before and after, at least 1.5 times slower in both median and mean, three of four executions longer than one before, and a rank test with p < 0.001; latencies in milliseconds; ids, plans and difference of other roles are shown to members of pg_read_all_stats only';
+COMMENT ON COLUMN dbperf.plan_regressions.first_seen IS
+'since when: the first execution with the new plan, or the window of latencies in which the plan became slower';
+COMMENT ON COLUMN dbperf.plan_regressions.factor IS
+'how much slower: the lesser of the ratios of medians and of means without the extreme twentieths';
+COMMENT ON COLUMN dbperf.plan_regressions.confidence IS
+'1 minus the chance (0 to 1) of such a difference if nothing had changed';
+COMMENT ON COLUMN dbperf.plan_regressions.difference IS
+'what differs between the plans, in one sentence';
+
+CREATE FUNCTION dbperf.compare_latencies(
+    before float8[],
+    after float8[],
+    OUT slower bool,
+    OUT factor float8,
+    OUT superiority float8,
+    OUT z float8,
+    OUT p float8
+)
+RETURNS record
+AS 'MODULE_PATHNAME', 'dbperf_compare_latencies'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+REVOKE ALL ON FUNCTION dbperf.compare_latencies(float8[], float8[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.compare_latencies(float8[], float8[]) TO PUBLIC;
+COMMENT ON FUNCTION dbperf.compare_latencies(float8[], float8[]) IS
+'whether latencies (milliseconds) became slower, judged as plan_regressions does: factor is the lesser of the ratios of medians and trimmed means, superiority the chance that one of after exceeds one of before, z and p those of the rank test';
+
 --
 -- plans: settings of single queries
 --
