@@ -4,8 +4,8 @@
  *		What the catalogs say of a plan's tables.
  *
  * A plan names its tables without their schemas, so they are looked up among
- * those that the statement is known to have used.  No relation is opened: a lock
- * on one must not keep a view of slow statements waiting.
+ * those that the statement is known to have used.  Nothing here waits for a lock
+ * on one of them: that must not keep a view of slow statements waiting.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,6 +13,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
@@ -20,9 +21,12 @@
 #include "catalog/pg_statistic.h"
 #include "miscadmin.h"
 #include "plans/findings_int.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
@@ -89,6 +93,30 @@ dbperf_finding_table(const FindingContext *context, const PlanNode *node)
 		found = relid;
 	}
 	return OidIsValid(found) ? dbperf_finding_table_by_oid(found) : NULL;
+}
+
+/* How many blocks a table has now; -1 if that cannot be found out at once. */
+double
+dbperf_table_blocks(const FindingTable *table)
+{
+	Relation rel;
+	double	 blocks = -1;
+
+	if (!RELKIND_HAS_STORAGE(table->relkind) ||
+		!ConditionalLockRelationOid(table->relid, AccessShareLock))
+		return -1;
+	rel = try_relation_open(table->relid, NoLock);
+	if (rel == NULL)
+	{
+		UnlockRelationOid(table->relid, AccessShareLock);
+		return -1;
+	}
+
+	/* another session's temporary table cannot be looked at */
+	if (!RELATION_IS_OTHER_TEMP(rel))
+		blocks = RelationGetNumberOfBlocks(rel);
+	relation_close(rel, AccessShareLock);
+	return blocks;
 }
 
 /* The number of a table's column, InvalidAttrNumber if it has no such. */

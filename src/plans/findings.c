@@ -27,13 +27,13 @@
 #include "plans/findings_int.h"
 
 static void (*const judges[])(FindingContext *context) = {
-	dbperf_judge_estimates,	 dbperf_judge_limits, dbperf_judge_filters,	 dbperf_judge_scans,
-	dbperf_judge_partitions, dbperf_judge_memory, dbperf_judge_subplans, dbperf_judge_shares};
+	dbperf_judge_estimates, dbperf_judge_limits, dbperf_judge_partitions, dbperf_judge_filters,
+	dbperf_judge_scans,		dbperf_judge_memory, dbperf_judge_subplans,	  dbperf_judge_shares};
 
 /*
  * Adds a finding about a node, NULL for the whole statement.  The caller fills
- * in the texts.  gain_ms is -1 if it is not known; then the severity stays
- * "info" unless the caller says otherwise.
+ * in the texts, and a severity that the finding has whatever the gain is.
+ * gain_ms is -1 if it is not known.
  */
 Finding *
 dbperf_finding_add(FindingContext *context, const char *code, const PlanNode *node, double gain_ms)
@@ -68,21 +68,21 @@ dbperf_finding_of(const FindingContext *context, const char *code, const PlanNod
 	return NULL;
 }
 
-/* Weighs a finding by what the statement gains. */
+/* Weighs a finding by what the statement gains; the rule may have found it weightier. */
 static void
 weigh(const FindingContext *context, Finding *finding)
 {
-	double share;
+	double			share;
+	FindingSeverity severity = FINDING_INFO;
 
 	if (finding->gain_ms < 0)
 		return;
 	share = finding->gain_ms / Max(context->total_ms, finding->gain_ms);
 	if (share >= CRITICAL_SHARE && finding->gain_ms >= CRITICAL_MS)
-		finding->severity = FINDING_CRITICAL;
+		severity = FINDING_CRITICAL;
 	else if (share >= WARNING_SHARE && finding->gain_ms >= WARNING_MS)
-		finding->severity = FINDING_WARNING;
-	else
-		finding->severity = FINDING_INFO;
+		severity = FINDING_WARNING;
+	finding->severity = Max(finding->severity, severity);
 }
 
 /* Does a finding come before another one that was found earlier? */
@@ -118,7 +118,7 @@ dbperf_findings(const FindingSubject *subject)
 	FindingContext context = {0};
 	ListCell	  *lc;
 
-	if (subject->tree == NULL || subject->tree->outline)
+	if (subject->tree == NULL)
 		return NIL;
 	context.subject = subject;
 	context.tree = subject->tree;
@@ -130,7 +130,10 @@ dbperf_findings(const FindingSubject *subject)
 	for (int i = 0; i < (int) lengthof(judges); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		judges[i](&context);
+
+		/* an outline has nothing but names, but the statement was measured */
+		if (!subject->tree->outline || judges[i] == dbperf_judge_shares)
+			judges[i](&context);
 	}
 	foreach (lc, context.findings)
 		weigh(&context, lfirst(lc));

@@ -46,6 +46,7 @@ typedef struct PlanCondition
 	char *wrapped;	 /* what stands around the column, NULL = nothing that matters */
 	Oid	  cast_type; /* wrapped is a cast to this */
 	bool  constant;	 /* the other side is none of the table's columns */
+	bool  literal;	 /* the other side is nobody's: literals and parameters */
 } PlanCondition;
 
 typedef struct FindingContext
@@ -78,11 +79,13 @@ extern bool			   dbperf_node_is(const PlanNode *node, const char *type);
 extern List *dbperf_conditions(const PlanNode *node, const char *key, const FindingTable *table);
 extern List *dbperf_split(const char *text, const char *word);
 extern char *dbperf_strip(const char *text);
+extern char *dbperf_unqualified(const char *text, const PlanNode *node);
 extern List *dbperf_columns_in(const char *text, const PlanNode *node, const FindingTable *table);
 
 /* finding_tables.c */
 extern FindingTable *dbperf_finding_table(const FindingContext *context, const PlanNode *node);
 extern FindingTable *dbperf_finding_table_by_oid(Oid relid);
+extern double		 dbperf_table_blocks(const FindingTable *table);
 extern AttrNumber	 dbperf_finding_column(const FindingTable *table, const char *column);
 extern bool			 dbperf_column_has_statistics(const FindingTable *table, const char *column);
 extern bool			 dbperf_column_is_indexed(const FindingTable *table, const char *column);

@@ -248,6 +248,41 @@ dbperf_columns_in(const char *text, const PlanNode *node, const FindingTable *ta
 	return columns;
 }
 
+/* An expression without the node's alias before its columns, as CREATE INDEX wants it. */
+char *
+dbperf_unqualified(const char *text, const PlanNode *node)
+{
+	StringInfoData out;
+	const char	  *p = text;
+
+	initStringInfo(&out);
+	while (*p != '\0')
+	{
+		const char *end = p + 1;
+
+		if (*p == '\'')
+			end = skip_quoted(p) + 1;
+		else if (is_identifier(p))
+		{
+			char *alias;
+
+			end = identifier_end(p);
+			if (*end == '.' && is_identifier(end + 1))
+			{
+				(void) dbperf_plan_identifier(pnstrdup(p, end - p), &alias);
+				if (alias != NULL && node->alias != NULL && strcmp(alias, node->alias) == 0)
+				{
+					p = end + 1;
+					end = identifier_end(p);
+				}
+			}
+		}
+		appendBinaryStringInfo(&out, p, (int) (end - p));
+		p = end;
+	}
+	return out.data;
+}
+
 /* Is the text nothing but the column, with the node's alias or without? */
 static bool
 is_column(const char *text, const char *column)
@@ -324,6 +359,39 @@ note_wrapping(PlanCondition *condition, const FindingTable *table, const char *s
 		condition->cast_type = to;
 }
 
+/* Does an expression consist of literals and parameters only? */
+static bool
+is_literal(const char *text)
+{
+	static const char *const words[] = {"ANY", "ALL", "ARRAY", "ROW", "NULL", "true", "false"};
+	const char				*p = text;
+
+	while (*p != '\0')
+	{
+		if (*p == '\'')
+			p = skip_quoted(p) + 1;
+		else if (p[0] == ':' && p[1] == ':')
+			p = type_end(p + 2);
+		else if (isdigit((unsigned char) *p) || *p == '$')
+			p = identifier_end(p + 1);
+		else if (is_identifier(p))
+		{
+			const char *end = identifier_end(p);
+			bool		known = false;
+
+			for (int i = 0; i < (int) lengthof(words); i++)
+				known |=
+					strlen(words[i]) == (size_t) (end - p) && strncmp(words[i], p, end - p) == 0;
+			if (!known)
+				return false;
+			p = end;
+		}
+		else
+			p++;
+	}
+	return true;
+}
+
 /* Finds the column of a condition. */
 static void
 note_column(PlanCondition *condition, const PlanNode *node, const FindingTable *table)
@@ -338,7 +406,7 @@ note_column(PlanCondition *condition, const PlanNode *node, const FindingTable *
 	if (condition->left == NULL)
 	{
 		is = find_outside(condition->text, " IS ");
-		condition->constant = true;
+		condition->constant = condition->literal = true;
 		if (is != NULL)
 			note_wrapping(condition, table,
 						  dbperf_strip(pnstrdup(condition->text, is - condition->text)));
@@ -350,6 +418,8 @@ note_column(PlanCondition *condition, const PlanNode *node, const FindingTable *
 	}
 	left = dbperf_columns_in(condition->left, node, table);
 	condition->constant = left == NIL || dbperf_columns_in(condition->right, node, table) == NIL;
+	condition->literal =
+		condition->constant && is_literal(left != NIL ? condition->right : condition->left);
 	note_wrapping(condition, table, left != NIL ? condition->left : condition->right);
 }
 

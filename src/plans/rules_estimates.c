@@ -20,6 +20,8 @@
 #define VERY_WRONG 100.0 /* worth a word even where it did no harm */
 #define STALE_SHARE 0.1	 /* of a table's rows changed since ANALYZE */
 #define STALE_ROWS 500.0
+#define GROWN 1.1 /* as many rows as before */
+#define GROWN_BLOCKS 1.02
 #define HASH_ROW_MS 0.0002	/* to read and hash a row instead of looking it up */
 #define HARMFUL_LOOPS 100.0 /* of an inner side */
 
@@ -40,6 +42,18 @@ overestimate(const PlanNode *node)
 	return (node->plan_rows + 1) / (node->actual_rows + 1);
 }
 
+/*
+ * Nodes whose estimates mean little: an index may find more than matches, and
+ * nobody can know how many rows a recursion has at a time.
+ */
+static bool
+is_unjudged(const PlanNode *node)
+{
+	return strncmp(node->type, "Bitmap", 6) == 0
+			   ? node->relation == NULL
+			   : dbperf_node_is(node, "WorkTable Scan") || dbperf_node_is(node, "Recursive Union");
+}
+
 /* Was it wrong already below? */
 static bool
 inherited(const PlanNode *node, double wrong, double (*measure)(const PlanNode *node))
@@ -50,7 +64,8 @@ inherited(const PlanNode *node, double wrong, double (*measure)(const PlanNode *
 	{
 		const PlanNode *child = lfirst(lc);
 
-		if (child->subplan_name == NULL && measure(child) >= Max(3.0, wrong / 4))
+		if (child->subplan_name == NULL && !is_unjudged(child) &&
+			measure(child) >= Max(3.0, wrong / 4))
 			return true;
 	}
 	return false;
@@ -96,6 +111,14 @@ loop_harm(const FindingContext *context, const PlanNode *node)
 	return harm;
 }
 
+/* Can a plain index serve a condition with this operator, NULL if it has none? */
+static bool
+is_comparison(const char *op)
+{
+	return op == NULL || strcmp(op, "=") == 0 || strcmp(op, "<") == 0 || strcmp(op, "<=") == 0 ||
+		   strcmp(op, ">") == 0 || strcmp(op, ">=") == 0;
+}
+
 /*
  * Gain: of a sequential scan, what it read in vain, if an index could have found
  * the few rows there were.
@@ -116,18 +139,28 @@ scan_harm(const FindingContext *context, const PlanNode *node)
 		PlanCondition *condition = lfirst(lc);
 
 		if (condition->column != NULL && condition->wrapped == NULL && condition->constant &&
-			dbperf_column_is_indexed(table, condition->column))
+			is_comparison(condition->op) && dbperf_column_is_indexed(table, condition->column))
 			return dbperf_node_self_ms(context, node) * (1 - Min(1, 4 * rows / (rows + removed)));
 	}
 	return 0;
 }
 
-/* Was so much of a table changed since ANALYZE that its statistics mislead? */
+/*
+ * Was so much of a table changed since ANALYZE that its statistics mislead?  A
+ * session reports what it changed up to a second late, so what it inserted just
+ * before ANALYZE may be counted behind it; then there are no more blocks than
+ * ANALYZE saw.
+ */
 static bool
 is_stale(const FindingTable *table)
 {
-	return table->rows >= 0 && table->changed >= STALE_ROWS &&
-		   table->changed >= STALE_SHARE * table->rows;
+	double blocks;
+
+	if (table->rows < 0 || table->changed < STALE_ROWS ||
+		table->changed < STALE_SHARE * table->rows)
+		return false;
+	blocks = dbperf_table_blocks(table);
+	return blocks < 0 || table->live <= GROWN * table->rows || blocks > GROWN_BLOCKS * table->pages;
 }
 
 /* The columns that the conditions of a node compare with constants. */
@@ -148,7 +181,7 @@ compared_columns(const PlanNode *node, const FindingTable *table, bool *plain)
 			ListCell	  *lc2;
 			bool		   known = false;
 
-			if (condition->column == NULL || !condition->constant || condition->wrapped != NULL)
+			if (condition->column == NULL || !condition->literal || condition->wrapped != NULL)
 			{
 				*plain = false;
 				continue;
@@ -326,6 +359,8 @@ dbperf_judge_estimates(FindingContext *context)
 		double			over = overestimate(node);
 		double			gain = 0;
 
+		if (is_unjudged(node))
+			continue;
 		if (under >= WRONG && !inherited(node, under, underestimate))
 		{
 			if (dbperf_node_rows(node) >= HARMFUL_LOOPS)

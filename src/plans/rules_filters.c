@@ -16,8 +16,9 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_proc.h"
-#include "parser/parse_func.h"
+#include "parser/parse_coerce.h"
 #include "plans/findings_int.h"
+#include "plans/plan_parse.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
@@ -45,7 +46,7 @@ typedef struct FilteredScan
 	PlanCondition  *pattern;
 	PlanCondition  *cast;
 	PlanCondition  *call;
-	List		   *either; /* columns of an OR, one for each of its sides */
+	List		   *either; /* columns of an OR that have no index yet */
 } FilteredScan;
 
 /* Is this one of the operators of LIKE and ILIKE? */
@@ -131,7 +132,14 @@ note_either(FilteredScan *scan, const PlanCondition *condition)
 			return;
 		columns = add_name(columns, part->column);
 	}
-	scan->either = columns;
+	foreach (lc, columns)
+	{
+		char *name;
+
+		(void) dbperf_plan_identifier(lfirst(lc), &name);
+		if (!dbperf_column_is_indexed(scan->table, name))
+			scan->either = lappend(scan->either, lfirst(lc));
+	}
 }
 
 /* Sorts one condition in. */
@@ -186,11 +194,9 @@ has_index(const FilteredScan *scan)
 
 	foreach (lc, scan->equal)
 	{
-		char *name = pstrdup(lfirst(lc));
+		char *name;
 
-		/* as it is in the catalog */
-		if (name[0] == '"')
-			return false;
+		(void) dbperf_plan_identifier(lfirst(lc), &name);
 		if (dbperf_column_is_indexed(scan->table, name))
 			return true;
 	}
@@ -214,16 +220,70 @@ index_key(const FilteredScan *scan)
 	return list_length(key) > list_length(scan->known) ? key : NIL;
 }
 
+/*
+ * Does every function of this name that can be meant give the same for the same
+ * arguments always?  arguments are their texts, of which one is the column.
+ */
+static bool
+is_immutable_call(const char *name, List *arguments, int place, Oid type)
+{
+	CatCList *functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	bool	  found = false;
+	bool	  immutable = true;
+
+	for (int i = 0; i < functions->n_members; i++)
+	{
+		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple);
+
+		if (form->pronargs != list_length(arguments) ||
+			!IsBinaryCoercible(type, form->proargtypes.values[place]))
+			continue;
+		found = true;
+		immutable = immutable && form->provolatile == PROVOLATILE_IMMUTABLE;
+	}
+	ReleaseSysCacheList(functions);
+	return found && immutable;
+}
+
+/*
+ * Can an index be made on a call of one function, of the column and constants?
+ */
+static bool
+is_indexable_call(const FilteredScan *scan, const PlanCondition *condition, Oid type)
+{
+	const char *text = condition->wrapped;
+	int			len = (int) strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789");
+	List	   *arguments;
+	int			place = -1;
+	ListCell   *lc;
+
+	if (len == 0 || len >= NAMEDATALEN || text[len] != '(' || text[strlen(text) - 1] != ')')
+		return false;
+	arguments = dbperf_split(text + len, ", ");
+	foreach (lc, arguments)
+	{
+		const char *argument = lfirst(lc);
+
+		if (dbperf_columns_in(argument, scan->node, scan->table) == NIL)
+		{
+			if (argument[0] != '\'' && !isdigit((unsigned char) argument[0]))
+				return false;
+			continue;
+		}
+		if (strpbrk(argument, "+-*/|, ") != NULL)
+			return false;
+		place = foreach_current_index(lc);
+	}
+	return place >= 0 && is_immutable_call(pnstrdup(text, len), arguments, place, type);
+}
+
 /* The index on what stands around a column, if its functions allow one. */
 static char *
 expression_index(const FilteredScan *scan, const PlanCondition *condition)
 {
 	Oid type =
 		get_atttype(scan->table->relid, dbperf_finding_column(scan->table, condition->column));
-	int		  len = (int) strcspn(condition->wrapped, "(");
-	CatCList *functions;
-	bool	  usable;
-	char	 *name;
+	char *expression = dbperf_unqualified(condition->wrapped, scan->node);
 
 	if (OidIsValid(condition->cast_type))
 	{
@@ -232,28 +292,12 @@ expression_index(const FilteredScan *scan, const PlanCondition *condition)
 						type == NUMERICOID || type == TEXTOID || type == VARCHAROID ||
 						type == UUIDOID;
 
-		return by_value
-				   ? dbperf_ddl_index(scan->table, list_make1(psprintf("(%s)", condition->wrapped)))
-				   : NULL;
+		return by_value ? dbperf_ddl_index(scan->table, list_make1(psprintf("(%s)", expression)))
+						: NULL;
 	}
-
-	/* one function of the server's, of one argument, around nothing but the column */
-	name = pnstrdup(condition->wrapped, len);
-	if (len == 0 || len >= NAMEDATALEN ||
-		strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") != (size_t) len ||
-		strchr(condition->wrapped, ',') != NULL)
-		return NULL;
-	functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
-	usable = functions->n_members > 0;
-	for (int i = 0; i < functions->n_members; i++)
-	{
-		Form_pg_proc form = (Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple);
-
-		if (form->pronargs == 1 && form->provolatile != PROVOLATILE_IMMUTABLE)
-			usable = false;
-	}
-	ReleaseSysCacheList(functions);
-	return usable ? dbperf_ddl_index(scan->table, list_make1(pstrdup(condition->wrapped))) : NULL;
+	return is_indexable_call(scan, condition, type)
+			   ? dbperf_ddl_index(scan->table, list_make1(expression))
+			   : NULL;
 }
 
 /* What every finding here says first. */
@@ -321,6 +365,8 @@ report_index(FindingContext *context, FilteredScan *scan)
 
 	if (scan->table != NULL && key != NIL && !has_index(scan))
 		ddl = dbperf_ddl_index(scan->table, key);
+	else if (list_length(scan->either) == 1)
+		ddl = dbperf_ddl_index(scan->table, scan->either);
 	else if (scan->either != NIL)
 		ddl = dbperf_ddl_indexes(scan->table, scan->either);
 	if (ddl == NULL && scan->cast != NULL)
@@ -341,7 +387,8 @@ report_index(FindingContext *context, FilteredScan *scan)
 						  "(partitions, a partial index, an archive).";
 	else if (scan->either != NIL && key == NIL)
 		finding->advice = "An index for each side of the OR lets the planner combine them in a "
-						  "bitmap. On a busy table create them one by one with CONCURRENTLY.";
+						  "bitmap. Where there is more than one to create, do it one by one with "
+						  "CONCURRENTLY on a busy table.";
 	else
 		finding->advice = "An index on the columns of the condition finds the remaining rows "
 						  "without reading the others.";
@@ -377,6 +424,25 @@ is_wasteful(const FindingContext *context, FilteredScan *scan)
 	return true;
 }
 
+/* Was a scan explained by what other rules have found? */
+static bool
+is_explained(const FindingContext *context, const PlanNode *node)
+{
+	static const char *const codes[] = {"stale_statistics", "missing_statistics", "row_misestimate",
+										"limit_wrong_index"};
+
+	for (int i = 0; i < (int) lengthof(codes); i++)
+	{
+		const Finding *finding = dbperf_finding_of(context, codes[i], node);
+
+		if (finding != NULL && finding->gain_ms > 0)
+			return true;
+	}
+	return (node->parent != NULL &&
+			dbperf_finding_of(context, "partitions_not_pruned", node->parent) != NULL) ||
+		   dbperf_explained_by_estimate(context, node);
+}
+
 /* Judges one scan. */
 static void
 judge_scan(FindingContext *context, const PlanNode *node)
@@ -385,14 +451,11 @@ judge_scan(FindingContext *context, const PlanNode *node)
 
 	scan.node = node;
 	scan.table = dbperf_finding_table(context, node);
-	if (!is_wasteful(context, &scan) || dbperf_finding_of(context, "limit_wrong_index", node) ||
-		dbperf_finding_of(context, "stale_statistics", node) ||
-		dbperf_finding_of(context, "missing_statistics", node) ||
-		(dbperf_finding_of(context, "row_misestimate", node) &&
-		 dbperf_finding_of(context, "row_misestimate", node)->gain_ms > 0) ||
-		dbperf_explained_by_estimate(context, node))
+	if (!is_wasteful(context, &scan) || is_explained(context, node))
 		return;
 	read_conditions(&scan);
+	if (index_key(&scan) == NIL && strstr(dbperf_plan_property(node, "Filter"), "SubPlan ") != NULL)
+		return;
 	if (scan.pattern != NULL && scan.equal == NIL)
 		report_pattern(context, &scan);
 	else if (scan.equal == NIL && scan.cast != NULL &&
@@ -406,11 +469,48 @@ judge_scan(FindingContext *context, const PlanNode *node)
 }
 
 /*
+ * Makes one finding of those that say the same of several partitions, or tables
+ * of a UNION, below one node.
+ */
+static void
+merge_members(FindingContext *context, List *added)
+{
+	ListCell *lc;
+	ListCell *lc2;
+
+	foreach (lc, added)
+	{
+		Finding *first = lfirst(lc);
+		int		 others = 0;
+
+		if (first->node->relationship == NULL || strcmp(first->node->relationship, "Member") != 0 ||
+			!list_member_ptr(context->findings, first))
+			continue;
+		foreach (lc2, added)
+		{
+			Finding *other = lfirst(lc2);
+
+			if (other == first || strcmp(other->code, first->code) != 0 ||
+				other->node->parent != first->node->parent ||
+				(other->ddl == NULL) != (first->ddl == NULL) ||
+				(first->ddl != NULL && strcmp(other->ddl, first->ddl) != 0))
+				continue;
+			first->gain_ms += Max(other->gain_ms, 0);
+			context->findings = list_delete_ptr(context->findings, other);
+			others++;
+		}
+		if (others > 0)
+			first->evidence = psprintf("%s; the same in %d more", first->evidence, others);
+	}
+}
+
+/*
  * Judges all scans that have a filter.
  */
 void
 dbperf_judge_filters(FindingContext *context)
 {
+	int		  before = list_length(context->findings);
 	ListCell *lc;
 
 	foreach (lc, context->tree->nodes)
@@ -421,4 +521,5 @@ dbperf_judge_filters(FindingContext *context)
 			!dbperf_node_is(node, "ModifyTable") && !dbperf_node_is(node, "Foreign Scan"))
 			judge_scan(context, node);
 	}
+	merge_members(context, list_copy_tail(context->findings, before));
 }

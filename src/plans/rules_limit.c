@@ -7,12 +7,14 @@
  */
 #include "postgres.h"
 
+#include "optimizer/optimizer.h"
 #include "plans/findings_int.h"
 #include "utils/builtins.h"
 
 #define SKIPPED_FACTOR 10.0 /* rows skipped for each row returned */
 #define REMOVED_FACTOR 20.0 /* rows looked at in vain for each row found */
 #define MAX_KEY_COLUMNS 3
+#define CACHED_PAGE_COST 1.1 /* of a random page, where no disk has to seek it */
 
 /*
  * large_offset.  Gain: the share of the work below that made the skipped rows;
@@ -92,8 +94,17 @@ judge_order(FindingContext *context, const PlanNode *node)
 		return;
 	columns = equality_columns(node, table);
 	key = dbperf_index_key(table, node->index, 1);
-	if (columns != NIL && key != NULL)
-		finding->ddl = dbperf_ddl_index(table, lappend(columns, key));
+	if (columns == NIL || key == NULL)
+		return;
+	finding->ddl = dbperf_ddl_index(table, lappend(columns, key));
+	if (random_page_cost <= CACHED_PAGE_COST)
+		return;
+
+	/* by the cost of a disk's seeks even the right index can look worse */
+	finding->setting = psprintf("random_page_cost = %.1f", CACHED_PAGE_COST);
+	finding->advice = psprintf("%s Where tables are cached or on flash storage, a random_page_cost "
+							   "of %.1f makes the planner see that.",
+							   finding->advice, CACHED_PAGE_COST);
 }
 
 /*

@@ -6,7 +6,8 @@
  * Gain: writing the temporary files and reading them back.  The blocks of the
  * statement are known, those of a node only by its own figures; a node's gain
  * is never more than half of its time, since the rows still have to be sorted
- * or hashed.
+ * or hashed.  It is small while the page cache takes the files; much of it is
+ * worth a warning all the same, since the next statement may not be so lucky.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +24,15 @@
 #define SORT_ROW_BYTES 48.0 /* beside its columns */
 #define ROOM 1.2
 #define MIN_DISK_KB 1024.0
+#define WARNING_DISK_KB 8192.0 /* others have to share the disk with it */
+
+/* How much a spill weighs at least. */
+static FindingSeverity
+spill_severity(const FindingContext *context, double disk_kb)
+{
+	return disk_kb >= WARNING_DISK_KB && context->total_ms >= WARNING_MS ? FINDING_WARNING
+																		 : FINDING_INFO;
+}
 
 static double
 spill_gain(const FindingContext *context, const PlanNode *node, double disk_kb)
@@ -73,6 +83,7 @@ judge_sort(FindingContext *context, const PlanNode *node)
 	rows = dbperf_node_rows(node) / processes;
 	needed = Max(2 * all / processes, rows * (node->plan_width + SORT_ROW_BYTES) / 1024) * ROOM;
 	finding = dbperf_finding_add(context, "sort_spilled", node, spill_gain(context, node, all));
+	finding->severity = spill_severity(context, all);
 	finding->evidence = psprintf("%.0f rows were sorted on disk, in %.0f kB of temporary files",
 								 dbperf_node_rows(node), all);
 	finding->setting = dbperf_work_mem(context, needed);
@@ -110,6 +121,7 @@ judge_hash(FindingContext *context, const PlanNode *node)
 		context, "hash_spilled", node,
 		Min(disk * TEMP_KB_MS, MAX_GAIN_SHARE * (dbperf_node_self_ms(context, node) +
 												 dbperf_node_self_ms(context, node->parent))));
+	finding->severity = spill_severity(context, disk);
 	finding->evidence =
 		psprintf("the hash table was split into %.0f batches of up to %.0f kB", n, used);
 	finding->setting = dbperf_work_mem(context, ROOM * used * n / hash_mem_multiplier);
@@ -140,6 +152,7 @@ judge_aggregate(FindingContext *context, const PlanNode *node)
 	/* what is spilled are input rows; a group is one entry however many it has */
 	needed = Max(used * 2, dbperf_node_rows(node) * (node->plan_width + 3 * SORT_ROW_BYTES) / 1024);
 	finding = dbperf_finding_add(context, "hash_spilled", node, spill_gain(context, node, disk));
+	finding->severity = spill_severity(context, disk);
 	finding->evidence = psprintf("%.0f groups did not fit into %.0f kB; %.0f kB were written to "
 								 "temporary files",
 								 dbperf_node_rows(node), used, disk);

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -24,6 +26,7 @@
 #define PLANNING_MS 10.0
 #define TRIGGER_SHARE 0.3
 #define TRIGGER_CALLS 100.0
+#define WORKER_EFFICIENCY 0.5
 
 /* A property of the plan's end, or NULL. */
 static const char *
@@ -217,9 +220,18 @@ judge_trigger(FindingContext *context, const PlanProperty *property)
 	}
 }
 
+/* How many times faster this many processes are than one, on this machine. */
+static double
+speedup(double processes)
+{
+	double processors = (double) sysconf(_SC_NPROCESSORS_ONLN);
+
+	return 1 + WORKER_EFFICIENCY * (Min(processes, Max(processors, 1)) - 1);
+}
+
 /*
  * workers_not_launched.  Gain: the time below the node, as far as more
- * processes would have shared it.
+ * processes would have shared it; others use the processors as well.
  */
 static void
 judge_workers(FindingContext *context, const PlanNode *node)
@@ -232,7 +244,7 @@ judge_workers(FindingContext *context, const PlanNode *node)
 	if (launched >= planned)
 		return;
 	finding = dbperf_finding_add(context, "workers_not_launched", node,
-								 ms * (1 - (launched + 1) / (planned + 1)));
+								 ms * (1 - speedup(launched + 1) / speedup(planned + 1)));
 	finding->evidence = psprintf("%.0f of %.0f planned workers were launched", launched, planned);
 	if (max_parallel_workers < planned)
 	{

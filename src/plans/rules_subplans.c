@@ -57,6 +57,24 @@ finding_below(const FindingContext *context, const PlanNode *node)
 	return best;
 }
 
+/* The finding about a CTE that is read again and again below a node, or NULL. */
+static Finding *
+cte_below(const FindingContext *context, const PlanNode *node)
+{
+	Finding	 *finding = NULL;
+	ListCell *lc;
+
+	if (dbperf_node_is(node, "CTE Scan"))
+		return dbperf_finding_of(context, "cte_rescanned", node);
+	foreach (lc, node->children)
+	{
+		finding = cte_below(context, lfirst(lc));
+		if (finding != NULL)
+			break;
+	}
+	return finding;
+}
+
 /*
  * not_in_subquery.  Gain: all passes over the subquery's rows but one, if it
  * could not be hashed; a hashed one is only worth a word.
@@ -107,6 +125,12 @@ judge_correlated(FindingContext *context, const PlanNode *node)
 
 	if (loops < SUBPLAN_LOOPS)
 		return;
+	below = cte_below(context, node);
+	if (below != NULL)
+	{
+		below->gain_ms = Max(below->gain_ms, ms * (1 - 1 / loops));
+		return;
+	}
 	below = finding_below(context, node);
 	finding =
 		dbperf_finding_add(context, "correlated_subplan", node,
@@ -149,7 +173,8 @@ judge_cte(FindingContext *context, const PlanNode *node)
 }
 
 /*
- * Judges subqueries.
+ * Judges subqueries.  CTEs come first: a subquery that does nothing but read one
+ * is explained by it.
  */
 void
 dbperf_judge_subplans(FindingContext *context)
@@ -160,16 +185,19 @@ dbperf_judge_subplans(FindingContext *context)
 	{
 		const PlanNode *node = lfirst(lc);
 
-		if (!node->has_actual)
-			continue;
-		if (node->subplan_name != NULL && strcmp(node->relationship, "SubPlan") == 0)
-		{
-			if (stands_under_not(node->parent, node->subplan_name))
-				judge_not_in(context, node);
-			else
-				judge_correlated(context, node);
-		}
-		else if (dbperf_node_is(node, "CTE Scan"))
+		if (node->has_actual && dbperf_node_is(node, "CTE Scan"))
 			judge_cte(context, node);
+	}
+	foreach (lc, context->tree->nodes)
+	{
+		const PlanNode *node = lfirst(lc);
+
+		if (!node->has_actual || node->subplan_name == NULL ||
+			strcmp(node->relationship, "SubPlan") != 0)
+			continue;
+		if (stands_under_not(node->parent, node->subplan_name))
+			judge_not_in(context, node);
+		else
+			judge_correlated(context, node);
 	}
 }
