@@ -192,6 +192,21 @@ is_called(Form_pg_index index, const void *arg)
 	return name != NULL && strcmp(name, arg) == 0;
 }
 
+/* The access method of a table's index, InvalidOid if there is no such index. */
+Oid
+dbperf_index_method(const FindingTable *table, const char *index)
+{
+	Oid		  indexid = find_index(table->relid, is_called, index);
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(indexid));
+	Oid		  method;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	method = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+	ReleaseSysCache(tuple);
+	return method;
+}
+
 /*
  * The n-th key of a table's index, from 1, as it can stand in CREATE INDEX; NULL
  * if there is none.

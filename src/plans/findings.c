@@ -85,6 +85,58 @@ weigh(const FindingContext *context, Finding *finding)
 	finding->severity = Max(finding->severity, severity);
 }
 
+/* Do two findings say the same: one command helps both, or they are of two partitions? */
+static bool
+is_same(const Finding *a, const Finding *b)
+{
+	if (strcmp(a->code, b->code) != 0 || a->node == NULL || b->node == NULL ||
+		(a->ddl == NULL) != (b->ddl == NULL))
+		return false;
+	if (a->ddl != NULL)
+		return strcmp(a->ddl, b->ddl) == 0;
+	return a->setting == NULL && b->setting == NULL && dbperf_node_is(a->node->parent, "Append") &&
+		   a->node->parent == b->node->parent;
+}
+
+/*
+ * Makes one finding of those that say the same: it gains what they do together.
+ */
+static List *
+merged(List *findings)
+{
+	List	 *kept = NIL;
+	ListCell *lc;
+	ListCell *lc2;
+
+	foreach (lc, findings)
+	{
+		Finding *first = lfirst(lc);
+		int		 others = 0;
+
+		foreach (lc2, kept)
+		{
+			if (is_same(lfirst(lc2), first))
+				break;
+		}
+		if (lc2 != NULL)
+			continue;
+		kept = lappend(kept, first);
+		for_each_from (lc2, findings, foreach_current_index(lc) + 1)
+		{
+			const Finding *other = lfirst(lc2);
+
+			if (!is_same(first, other))
+				continue;
+			if (other->gain_ms > 0)
+				first->gain_ms = Max(first->gain_ms, 0) + other->gain_ms;
+			others++;
+		}
+		if (others > 0)
+			first->evidence = psprintf("%s; the same at %d more nodes", first->evidence, others);
+	}
+	return kept;
+}
+
 /* Does a finding come before another one that was found earlier? */
 static bool
 comes_before(const Finding *a, const Finding *b)
@@ -135,6 +187,7 @@ dbperf_findings(const FindingSubject *subject)
 		if (!subject->tree->outline || judges[i] == dbperf_judge_shares)
 			judges[i](&context);
 	}
+	context.findings = merged(context.findings);
 	foreach (lc, context.findings)
 		weigh(&context, lfirst(lc));
 	return in_order(context.findings);

@@ -89,6 +89,7 @@ extern double		 dbperf_table_blocks(const FindingTable *table);
 extern AttrNumber	 dbperf_finding_column(const FindingTable *table, const char *column);
 extern bool			 dbperf_column_has_statistics(const FindingTable *table, const char *column);
 extern bool			 dbperf_column_is_indexed(const FindingTable *table, const char *column);
+extern Oid			 dbperf_index_method(const FindingTable *table, const char *index);
 extern char			*dbperf_index_key(const FindingTable *table, const char *index, int n);
 
 /* rules_estimates.c */

@@ -469,48 +469,11 @@ judge_scan(FindingContext *context, const PlanNode *node)
 }
 
 /*
- * Makes one finding of those that say the same of several partitions, or tables
- * of a UNION, below one node.
- */
-static void
-merge_members(FindingContext *context, List *added)
-{
-	ListCell *lc;
-	ListCell *lc2;
-
-	foreach (lc, added)
-	{
-		Finding *first = lfirst(lc);
-		int		 others = 0;
-
-		if (first->node->relationship == NULL || strcmp(first->node->relationship, "Member") != 0 ||
-			!list_member_ptr(context->findings, first))
-			continue;
-		foreach (lc2, added)
-		{
-			Finding *other = lfirst(lc2);
-
-			if (other == first || strcmp(other->code, first->code) != 0 ||
-				other->node->parent != first->node->parent ||
-				(other->ddl == NULL) != (first->ddl == NULL) ||
-				(first->ddl != NULL && strcmp(other->ddl, first->ddl) != 0))
-				continue;
-			first->gain_ms += Max(other->gain_ms, 0);
-			context->findings = list_delete_ptr(context->findings, other);
-			others++;
-		}
-		if (others > 0)
-			first->evidence = psprintf("%s; the same in %d more", first->evidence, others);
-	}
-}
-
-/*
  * Judges all scans that have a filter.
  */
 void
 dbperf_judge_filters(FindingContext *context)
 {
-	int		  before = list_length(context->findings);
 	ListCell *lc;
 
 	foreach (lc, context->tree->nodes)
@@ -521,5 +484,4 @@ dbperf_judge_filters(FindingContext *context)
 			!dbperf_node_is(node, "ModifyTable") && !dbperf_node_is(node, "Foreign Scan"))
 			judge_scan(context, node);
 	}
-	merge_members(context, list_copy_tail(context->findings, before));
 }

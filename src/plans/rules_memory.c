@@ -23,6 +23,7 @@
 #define MAX_GAIN_SHARE 0.5	/* of a node's own time */
 #define SORT_ROW_BYTES 48.0 /* beside its columns */
 #define ROOM 1.2
+#define MIN_GAIN_SHARE 0.1 /* of the statement; less is no promise to make */
 #define MIN_DISK_KB 1024.0
 #define WARNING_DISK_KB 8192.0 /* others have to share the disk with it */
 
@@ -34,10 +35,13 @@ spill_severity(const FindingContext *context, double disk_kb)
 																		 : FINDING_INFO;
 }
 
+/* Gain of keeping this much off the disk, for nodes that take so long; -1 if too little. */
 static double
-spill_gain(const FindingContext *context, const PlanNode *node, double disk_kb)
+spill_gain(const FindingContext *context, double self_ms, double disk_kb)
 {
-	return Min(disk_kb * TEMP_KB_MS, MAX_GAIN_SHARE * dbperf_node_self_ms(context, node));
+	double gain = Min(disk_kb * TEMP_KB_MS, MAX_GAIN_SHARE * self_ms);
+
+	return gain >= MIN_GAIN_SHARE * context->total_ms ? gain : -1;
 }
 
 /* What workers say in "Worker 0:  Sort Method: external merge  Disk: 1kB", together. */
@@ -82,7 +86,8 @@ judge_sort(FindingContext *context, const PlanNode *node)
 		return;
 	rows = dbperf_node_rows(node) / processes;
 	needed = Max(2 * all / processes, rows * (node->plan_width + SORT_ROW_BYTES) / 1024) * ROOM;
-	finding = dbperf_finding_add(context, "sort_spilled", node, spill_gain(context, node, all));
+	finding = dbperf_finding_add(context, "sort_spilled", node,
+								 spill_gain(context, dbperf_node_self_ms(context, node), all));
 	finding->severity = spill_severity(context, all);
 	finding->evidence = psprintf("%.0f rows were sorted on disk, in %.0f kB of temporary files",
 								 dbperf_node_rows(node), all);
@@ -95,18 +100,11 @@ judge_sort(FindingContext *context, const PlanNode *node)
 			  "give them in order.";
 }
 
-/* How many batches a hash join had, and would have had by plan. */
-static double
-batches(const PlanNode *node)
-{
-	return dbperf_plan_part(node, "Buckets", "Batches", 1);
-}
-
 /* hash_spilled, of a join's hash table. */
 static void
 judge_hash(FindingContext *context, const PlanNode *node)
 {
-	double	 n = batches(node);
+	double	 n = dbperf_plan_part(node, "Buckets", "Batches", 1);
 	double	 used = dbperf_plan_part(node, "Buckets", "Memory Usage", 0);
 	double	 disk = used * (n - 1);
 	Finding *finding;
@@ -119,8 +117,9 @@ judge_hash(FindingContext *context, const PlanNode *node)
 		disk = Max(disk, context->subject->temp_blks_written * (BLCKSZ / 1024));
 	finding = dbperf_finding_add(
 		context, "hash_spilled", node,
-		Min(disk * TEMP_KB_MS, MAX_GAIN_SHARE * (dbperf_node_self_ms(context, node) +
-												 dbperf_node_self_ms(context, node->parent))));
+		spill_gain(context,
+				   dbperf_node_self_ms(context, node) + dbperf_node_self_ms(context, node->parent),
+				   disk));
 	finding->severity = spill_severity(context, disk);
 	finding->evidence =
 		psprintf("the hash table was split into %.0f batches of up to %.0f kB", n, used);
@@ -151,7 +150,8 @@ judge_aggregate(FindingContext *context, const PlanNode *node)
 
 	/* what is spilled are input rows; a group is one entry however many it has */
 	needed = Max(used * 2, dbperf_node_rows(node) * (node->plan_width + 3 * SORT_ROW_BYTES) / 1024);
-	finding = dbperf_finding_add(context, "hash_spilled", node, spill_gain(context, node, disk));
+	finding = dbperf_finding_add(context, "hash_spilled", node,
+								 spill_gain(context, dbperf_node_self_ms(context, node), disk));
 	finding->severity = spill_severity(context, disk);
 	finding->evidence = psprintf("%.0f groups did not fit into %.0f kB; %.0f kB were written to "
 								 "temporary files",

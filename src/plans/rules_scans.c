@@ -8,19 +8,43 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_am.h"
 #include "plans/findings_int.h"
 #include "utils/builtins.h"
 
 #define LOSSY_BLOCKS 100.0
+#define RECHECK_COST 0.65	   /* of the time, when all rows are compared in vain */
 #define BITMAP_PAGE_BYTES 64.0 /* that tbm_calculate_entries() reckons with */
 #define RECHECK_SHARE 0.9	   /* of the rows that an index found */
 #define FETCH_SHARE 0.3		   /* of the rows of an index-only scan */
-#define FETCH_COST 0.6		   /* of its time, to look into the table for all of them */
+#define FETCH_COST 0.75		   /* of its time, to look into the table for all of them */
 #define LOOPS 10.0
+
+/* Does a bitmap come from an index that knows pages only, however much memory there is? */
+static bool
+has_coarse_index(const FindingContext *context, const PlanNode *node)
+{
+	FindingTable *table = dbperf_finding_table(context, node);
+	ListCell	 *lc;
+
+	if (node->index != NULL)
+		return false;
+	foreach (lc, node->children)
+	{
+		const PlanNode *child = lfirst(lc);
+
+		if (child->index == NULL)
+			return table == NULL;
+		if (table == NULL || dbperf_index_method(table, child->index) == BRIN_AM_OID)
+			return true;
+	}
+	return false;
+}
 
 /*
  * lossy_bitmap.  Gain: the rows that were looked at only because the bitmap
- * had forgotten which ones of a page it meant, as a share of the scan's rows.
+ * had forgotten which ones of a page it meant, as a share of the scan's rows;
+ * the pages have to be visited all the same.
  */
 static void
 judge_lossy(FindingContext *context, const PlanNode *node)
@@ -32,10 +56,10 @@ judge_lossy(FindingContext *context, const PlanNode *node)
 	double	 rows = dbperf_node_rows(node);
 	Finding *finding;
 
-	if (lossy < LOSSY_BLOCKS)
+	if (lossy < LOSSY_BLOCKS || has_coarse_index(context, node))
 		return;
 	finding = dbperf_finding_add(context, "lossy_bitmap", node,
-								 dbperf_node_self_ms(context, node) * rechecked /
+								 dbperf_node_self_ms(context, node) * RECHECK_COST * rechecked /
 									 Max(rechecked + rows, 1));
 	finding->evidence = psprintf("%.0f of %.0f blocks had to be read as a whole, and %.0f rows "
 								 "compared again in vain",

@@ -35,7 +35,7 @@ stands_under_not(const PlanNode *node, const char *name)
 	return false;
 }
 
-/* The finding about a scan below a node that has something to run and gains most. */
+/* The finding about a scan below a node that an index helps, and helps most. */
 static Finding *
 finding_below(const FindingContext *context, const PlanNode *node)
 {
@@ -46,7 +46,8 @@ finding_below(const FindingContext *context, const PlanNode *node)
 	{
 		Finding *finding = lfirst(lc);
 
-		if (finding->node == NULL || finding->ddl == NULL)
+		if (finding->node == NULL || finding->ddl == NULL ||
+			strncmp(finding->ddl, "CREATE INDEX", 12) != 0)
 			continue;
 		for (const PlanNode *above = finding->node; above != NULL; above = above->parent)
 		{
