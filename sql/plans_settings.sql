@@ -85,6 +85,27 @@ RESET work_mem;
 SELECT dbperf.slow_queries_reset();
 
 --
+-- random_page_cost: an index that the planner does not use although all is cached
+--
+SET random_page_cost = 4;
+CREATE TABLE wanted AS SELECT i * 113 % 50000 AS code FROM generate_series(1, 300) AS i;
+CREATE UNIQUE INDEX ON item (code);
+ANALYZE wanted;
+SET dbperf.plan_capture = 'timing';
+SET dbperf.slow_query_min_duration = 0;
+SELECT count(name) FROM wanted JOIN item USING (code);
+SELECT count(name) FROM wanted JOIN item USING (code);
+SELECT count(name) FROM wanted JOIN item USING (code);
+RESET dbperf.slow_query_min_duration;
+SELECT scope, setting, current, suggested, queries, gain, statement FROM advice;
+-- then it does
+SET random_page_cost = 1.1;
+EXPLAIN (COSTS OFF) SELECT count(name) FROM wanted JOIN item USING (code);
+SELECT scope, setting, suggested FROM advice;
+RESET random_page_cost;
+SELECT dbperf.slow_queries_reset();
+
+--
 -- parallel workers: planned, but not there
 --
 SET max_parallel_workers_per_gather = 2;
@@ -93,9 +114,9 @@ SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
 SET dbperf.slow_query_min_duration = 0;
-SELECT count(*) FROM item WHERE code = 5;
-SELECT count(*) FROM item WHERE code = 5;
-SELECT count(*) FROM item WHERE code = 5;
+SELECT count(*) FROM item WHERE id = 5;
+SELECT count(*) FROM item WHERE id = 5;
+SELECT count(*) FROM item WHERE id = 5;
 RESET dbperf.slow_query_min_duration;
 SELECT scope, setting, current, suggested::int > 0 AS some, queries, gain FROM advice;
 RESET max_parallel_workers_per_gather;

@@ -4,8 +4,9 @@
  *		Advice on random_page_cost and effective_cache_size.
  *
  * The evidence is a sequential scan that the planner preferred although it knew
- * that few rows would be left, and that there is an index to find them: what it
- * reckoned for the index is computed again with other settings.
+ * that few rows were asked for, by a condition or by a join, and that there is
+ * an index to find them: what it reckoned for the index is computed again with
+ * other settings.
  *
  *-------------------------------------------------------------------------
  */
@@ -47,7 +48,9 @@ typedef struct RefusedIndex
 	const PlanNode	   *node;
 	const char		   *column;
 	double				pages;
-	double				rows; /* estimated to be left */
+	double				table_rows;
+	double				rows;	/* that are asked for */
+	double				probes; /* of the index: by a join, one for each of its rows */
 } RefusedIndex;
 
 /*
@@ -79,8 +82,11 @@ index_cost(const RefusedIndex *refused, double page_cost, double cache_pages)
 {
 	double fetched = pages_fetched(refused->rows, refused->pages, Max(cache_pages, 1));
 
-	/* the index's own pages, some 200 entries each, and its descent */
-	fetched += ceil(refused->rows / 200) + 1;
+	/* the index's own pages, some 200 entries each */
+	if (refused->probes > 1)
+		fetched += pages_fetched(refused->probes, ceil(refused->table_rows / 200), cache_pages);
+	else
+		fetched += ceil(refused->rows / 200) + 1;
 	return fetched * page_cost +
 		   refused->rows * (cpu_index_tuple_cost + cpu_tuple_cost + 2 * cpu_operator_cost);
 }
@@ -170,7 +176,6 @@ table_size(Oid relid, double *pages, double *rows)
 static bool
 is_refused(const RecordedPlan *plan, const PlanNode *node, RefusedIndex *refused)
 {
-	double	   rows;
 	Oid		   relid;
 	AttrNumber attno;
 
@@ -178,8 +183,9 @@ is_refused(const RecordedPlan *plan, const PlanNode *node, RefusedIndex *refused
 		!node->has_actual || node->never_executed || !dbperf_stats_ran_to_end(node))
 		return false;
 	relid = dbperf_stats_relation(node, plan->statement->relations);
-	if (!OidIsValid(relid) || !table_size(relid, &refused->pages, &rows) ||
-		node->plan_rows > FEW_ROWS * rows || node->actual_rows > FEW_ROWS * rows)
+	if (!OidIsValid(relid) || !table_size(relid, &refused->pages, &refused->table_rows) ||
+		node->plan_rows > FEW_ROWS * refused->table_rows ||
+		node->actual_rows > FEW_ROWS * refused->table_rows)
 		return false;
 	attno = indexed_column(node, relid);
 	if (attno == InvalidAttrNumber)
@@ -188,7 +194,76 @@ is_refused(const RecordedPlan *plan, const PlanNode *node, RefusedIndex *refused
 	refused->node = node;
 	refused->column = get_attname(relid, attno, true);
 	refused->rows = Max(node->plan_rows, node->actual_rows);
+	refused->probes = 1;
 	return true;
+}
+
+/*
+ * The scan of all of a table on one side of a join, or NULL.
+ */
+static const PlanNode *
+whole_scan(const PlanNode *side)
+{
+	if (strcmp(side->type, "Hash") == 0 && side->children != NIL)
+		side = linitial(side->children);
+	if (strcmp(side->type, "Seq Scan") != 0 || side->parallel_aware || !side->has_cost ||
+		!side->has_actual || side->never_executed || dbperf_plan_property(side, "Filter") != NULL)
+		return NULL;
+	return side;
+}
+
+/*
+ * Whether one side of a hash join is a scan that an index could have replaced:
+ * the other side has few rows to look up in it.
+ */
+static bool
+is_refused_side(const RecordedPlan *plan, const PlanNode *join, const PlanNode *side,
+				const PlanNode *other, RefusedIndex *refused)
+{
+	const PlanNode *scan = whole_scan(side);
+	const char	   *condition = dbperf_plan_property(join, "Hash Cond");
+	Oid				relid;
+	ListCell	   *lc;
+
+	if (scan == NULL || condition == NULL || !other->has_cost || !other->has_actual)
+		return false;
+	relid = dbperf_stats_relation(scan, plan->statement->relations);
+	if (!OidIsValid(relid) || !table_size(relid, &refused->pages, &refused->table_rows))
+		return false;
+	refused->probes = Max(other->plan_rows, other->actual_rows);
+	refused->rows = Max(Max(join->plan_rows, join->actual_rows), Max(refused->probes, 1));
+	if (refused->rows > FEW_ROWS * refused->table_rows)
+		return false;
+	refused->plan = plan;
+	refused->node = scan;
+	foreach (lc, dbperf_stats_joined_columns(
+					 condition, scan->alias != NULL ? scan->alias : scan->relation, relid))
+	{
+		if (!leads_index(relid, lfirst_int(lc)))
+			continue;
+		refused->column = get_attname(relid, lfirst_int(lc), true);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * The same for both sides.  An outer or semi join has to keep its order.
+ */
+static bool
+is_refused_join(const RecordedPlan *plan, const PlanNode *node, RefusedIndex *refused)
+{
+	const PlanNode *outer;
+	const PlanNode *inner;
+
+	if (strcmp(node->type, "Hash Join") != 0 || list_length(node->children) < 2 ||
+		node->parallel_aware || !node->has_cost || !node->has_actual || node->never_executed ||
+		node->join_type == NULL || strcmp(node->join_type, "Inner") != 0)
+		return false;
+	outer = linitial(node->children);
+	inner = lsecond(node->children);
+	return is_refused_side(plan, node, outer, inner, refused) ||
+		   is_refused_side(plan, node, inner, outer, refused);
 }
 
 static List *
@@ -208,7 +283,8 @@ refused_indexes(SettingsWork *work)
 		{
 			RefusedIndex refused = {0};
 
-			if (is_refused(plan, lfirst(lc2), &refused))
+			if (is_refused(plan, lfirst(lc2), &refused) ||
+				is_refused_join(plan, lfirst(lc2), &refused))
 			{
 				RefusedIndex *copy = palloc(sizeof(RefusedIndex));
 
@@ -255,7 +331,7 @@ advise_scans(SettingsWork *work, List *refused, const char *setting, char *sugge
 	advice->gain_ms = gain > 0 ? gain : -1;
 	advice->reason = psprintf(
 		"%d recorded queries scan all of a table for few rows that an index would find, as \"%s\" "
-		"for %s: at present the planner reckons more for the index; %s",
+		"by %s: at present the planner reckons more for the index; %s",
 		list_length(queries), first->node->title, first->column, why);
 }
 

@@ -114,6 +114,7 @@ typedef struct StatsTable
 	bool		  objects;	/* there are extended statistics */
 	int			  ncolumns;
 	StatsColumn	 *columns;
+	List		 *cache;   /* what was computed of sets of columns, stats_formulas.c */
 	MemoryContext context; /* of the sample; goes when the table has been judged */
 } StatsTable;
 
@@ -160,20 +161,28 @@ typedef struct StatsMatch
 extern void	 dbperf_stats_conditions(const char *text, const char *alias, Oid relid,
 									 StatsConditions *conditions);
 extern List *dbperf_stats_column_list(const char *text);
+extern List *dbperf_stats_joined_columns(const char *text, const char *alias, Oid relid);
 
 /* stats_evidence.c */
 extern List	 *dbperf_stats_evidence(List *statements);
 extern Oid	  dbperf_stats_relation(const PlanNode *node, List *relations);
+extern bool	  dbperf_stats_is_scan(const PlanNode *node);
+extern bool	  dbperf_stats_add_column(StatsEvidence *evidence, AttrNumber attno);
 extern bool	  dbperf_stats_ran_to_end(const PlanNode *node);
 extern double dbperf_stats_loop_rows(const PlanNode *node, double *estimated);
 extern void
 dbperf_stats_scan_conditions(const PlanNode *node, Oid relid, StatsConditions *conditions);
 extern double dbperf_stats_q_error(double a, double b);
 
+/* stats_grouping.c */
+extern StatsEvidence *dbperf_stats_grouping(const PlanNode *node, List *relations);
+
+/* stats_try.c */
+extern bool dbperf_stats_try(void (*function)(void *arg), void *arg);
+
 /* stats_sample.c */
 extern StatsTable  *dbperf_stats_sample(Oid relid, List *evidence);
 extern StatsColumn *dbperf_stats_column(const StatsTable *table, AttrNumber attno);
-extern bool			dbperf_stats_try(void (*function)(void *arg), void *arg);
 
 /* stats_match.c */
 extern int
@@ -185,9 +194,8 @@ extern bool dbperf_stats_constants(const StatsColumn *column, const StatsConditi
 /* stats_formulas.c */
 extern double dbperf_stats_joint(const StatsTable *table, const StatsMatch *matches, int n);
 extern double dbperf_stats_product(const StatsMatch *matches, int n);
-extern double dbperf_stats_dependencies(const StatsTable *table, const StatsMatch *matches, int n);
-extern double
-dbperf_stats_mcv(const StatsTable *table, const StatsMatch *matches, int n, int target);
+extern double dbperf_stats_dependencies(StatsTable *table, const StatsMatch *matches, int n);
+extern double dbperf_stats_mcv(StatsTable *table, const StatsMatch *matches, int n, int target);
 extern double dbperf_stats_distinct(const StatsTable *table, StatsColumn **columns, int n);
 extern double dbperf_stats_duj1(double rows, double sampled, double distinct, double once);
 

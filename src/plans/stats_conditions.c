@@ -377,3 +377,54 @@ dbperf_stats_column_list(const char *text)
 	}
 	return columns;
 }
+
+/*
+ * The column of our table in an equality of two columns, or InvalidAttrNumber.
+ */
+static AttrNumber
+joined_column(const ConditionReader *reader, Node *node)
+{
+	A_Expr	   *expr = (A_Expr *) node;
+	const char *qualifier;
+	const char *name;
+	AttrNumber	attno;
+
+	if (node == NULL || !IsA(node, A_Expr) || expr->kind != AEXPR_OP ||
+		strcmp(strVal(llast(expr->name)), "=") != 0 ||
+		!column_name(expr->lexpr, &qualifier, &name) ||
+		!column_name(expr->rexpr, &qualifier, &name))
+		return InvalidAttrNumber;
+	attno = our_column(reader, expr->lexpr);
+	return attno != InvalidAttrNumber ? attno : our_column(reader, expr->rexpr);
+}
+
+/*
+ * The columns of a table that a "Hash Cond" or the like compares to others, as
+ * integers.
+ */
+List *
+dbperf_stats_joined_columns(const char *text, const char *alias, Oid relid)
+{
+	ConditionReader reader = {alias, relid, NULL};
+	List		   *targets = parse_expressions(text);
+	List		   *columns = NIL;
+	List		   *arms;
+	Node		   *node;
+	ListCell	   *lc;
+
+	if (list_length(targets) != 1)
+		return NIL;
+	node = linitial_node(ResTarget, targets)->val;
+	if (node != NULL && IsA(node, BoolExpr) && ((BoolExpr *) node)->boolop == AND_EXPR)
+		arms = ((BoolExpr *) node)->args;
+	else
+		arms = list_make1(node);
+	foreach (lc, arms)
+	{
+		AttrNumber attno = joined_column(&reader, lfirst(lc));
+
+		if (attno != InvalidAttrNumber)
+			columns = lappend_int(columns, attno);
+	}
+	return columns;
+}

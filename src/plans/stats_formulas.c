@@ -31,6 +31,17 @@ typedef struct ValueGroup
 	int count;
 } ValueGroup;
 
+/* What was computed of some columns of a table, in this order. */
+typedef struct CachedColumns
+{
+	int			ncolumns;
+	AttrNumber	columns[STATS_COLUMNS];
+	int			target; /* of a list of common values; 0 = of a dependency */
+	double		degree;
+	ValueGroup *groups;
+	int			ngroups;
+} CachedColumns;
+
 /* More columns than these are looked at for dependencies only in pairs. */
 #define DEPENDENCY_COLUMNS 4
 
@@ -80,6 +91,41 @@ group_rows(const StatsTable *table, StatsColumn *const *columns, int n, int *gro
 	return count;
 }
 
+/*
+ * What is known of these columns, in an entry that is made if there is none;
+ * *found: it was there.
+ */
+static CachedColumns *
+cached(StatsTable *table, StatsColumn *const *columns, int n, int target, bool *found)
+{
+	CachedColumns *entry;
+	MemoryContext  old;
+	ListCell	  *lc;
+
+	*found = true;
+	foreach (lc, table->cache)
+	{
+		bool same;
+
+		entry = lfirst(lc);
+		same = entry->ncolumns == n && entry->target == target;
+		for (int i = 0; i < n && same; i++)
+			same = entry->columns[i] == columns[i]->attno;
+		if (same)
+			return entry;
+	}
+	*found = false;
+	old = MemoryContextSwitchTo(table->context);
+	entry = palloc0(sizeof(CachedColumns));
+	entry->ncolumns = n;
+	for (int i = 0; i < n; i++)
+		entry->columns[i] = columns[i]->attno;
+	entry->target = target;
+	table->cache = lappend(table->cache, entry);
+	MemoryContextSwitchTo(old);
+	return entry;
+}
+
 /* ---- without statistics ---- */
 
 /*
@@ -127,13 +173,22 @@ dbperf_stats_product(const StatsMatch *matches, int n)
  * dependency_degree().
  */
 static double
-dependency_degree(const StatsTable *table, StatsColumn *const *columns, int n)
+dependency_degree(StatsTable *table, StatsColumn *const *columns, int n)
 {
-	int	 *groups = palloc(sizeof(int) * table->nrows);
-	int	  ngroups = group_rows(table, columns, n - 1, groups);
-	int	 *value = palloc(sizeof(int) * ngroups);
-	bool *broken = palloc0(sizeof(bool) * ngroups);
-	int	  supporting = 0;
+	bool		   found;
+	CachedColumns *entry = cached(table, columns, n, 0, &found);
+	int			  *groups;
+	int			   ngroups;
+	int			  *value;
+	bool		  *broken;
+	int			   supporting = 0;
+
+	if (found)
+		return entry->degree;
+	groups = palloc(sizeof(int) * table->nrows);
+	ngroups = group_rows(table, columns, n - 1, groups);
+	value = palloc(sizeof(int) * ngroups);
+	broken = palloc0(sizeof(bool) * ngroups);
 
 	memset(value, -1, sizeof(int) * ngroups);
 	for (int i = 0; i < table->nrows; i++)
@@ -150,15 +205,15 @@ dependency_degree(const StatsTable *table, StatsColumn *const *columns, int n)
 	pfree(groups);
 	pfree(value);
 	pfree(broken);
-	return (double) supporting / table->nrows;
+	entry->degree = (double) supporting / table->nrows;
+	return entry->degree;
 }
 
 /*
  * Adds the dependencies of one column on each set of the others of this size.
  */
 static List *
-dependencies_of(const StatsTable *table, const StatsMatch *matches, int n, int size,
-				List *dependencies)
+dependencies_of(StatsTable *table, const StatsMatch *matches, int n, int size, List *dependencies)
 {
 	for (int set = 1; set < (1 << n); set++)
 	{
@@ -250,7 +305,7 @@ apply_dependencies(const StatsMatch *matches, int n, List *applied)
  * hold for equality and IN, others are taken for independent.
  */
 double
-dbperf_stats_dependencies(const StatsTable *table, const StatsMatch *matches, int n)
+dbperf_stats_dependencies(StatsTable *table, const StatsMatch *matches, int n)
 {
 	StatsMatch equal[STATS_COLUMNS];
 	List	  *dependencies = NIL;
@@ -305,13 +360,21 @@ least_count(double n, double rows)
  * The most common combinations of these columns' values, as many as the list of
  * this target would have: statext_mcv_build().
  */
-static ValueGroup *
-common_groups(const StatsTable *table, StatsColumn *const *columns, int n, int target, int *kept)
+static const CachedColumns *
+common_groups(StatsTable *table, StatsColumn *const *columns, int n, int target)
 {
-	int		   *groups = palloc(sizeof(int) * table->nrows);
-	int			count = group_rows(table, columns, n, groups);
-	ValueGroup *list = palloc0(sizeof(ValueGroup) * count);
-	double		least = least_count(table->nrows, Max(table->rows, table->nrows));
+	bool		   found;
+	CachedColumns *entry = cached(table, columns, n, target, &found);
+	double		   least = least_count(table->nrows, Max(table->rows, table->nrows));
+	int			  *groups;
+	int			   count;
+	ValueGroup	  *list;
+
+	if (found)
+		return entry;
+	groups = palloc(sizeof(int) * table->nrows);
+	count = group_rows(table, columns, n, groups);
+	list = palloc0(sizeof(ValueGroup) * count);
 
 	for (int i = 0; i < table->nrows; i++)
 	{
@@ -319,11 +382,13 @@ common_groups(const StatsTable *table, StatsColumn *const *columns, int n, int t
 			list[groups[i]].row = i;
 	}
 	qsort(list, count, sizeof(ValueGroup), compare_groups);
-	*kept = 0;
-	while (*kept < Min(count, target) && list[*kept].count >= least)
-		(*kept)++;
+	while (entry->ngroups < Min(count, target) && list[entry->ngroups].count >= least)
+		entry->ngroups++;
+	entry->groups = MemoryContextAlloc(table->context, sizeof(ValueGroup) * Max(entry->ngroups, 1));
+	memcpy(entry->groups, list, sizeof(ValueGroup) * entry->ngroups);
 	pfree(groups);
-	return list;
+	pfree(list);
+	return entry;
 }
 
 /*
@@ -332,15 +397,14 @@ common_groups(const StatsTable *table, StatsColumn *const *columns, int n, int t
  * would be no list, or if a value is not known.
  */
 double
-dbperf_stats_mcv(const StatsTable *table, const StatsMatch *matches, int n, int target)
+dbperf_stats_mcv(StatsTable *table, const StatsMatch *matches, int n, int target)
 {
-	StatsColumn *columns[STATS_COLUMNS];
-	ValueGroup	*list;
-	int			 kept;
-	double		 matched = 0;
-	double		 base = 0;
-	double		 total = 0;
-	double		 other;
+	StatsColumn			*columns[STATS_COLUMNS];
+	const CachedColumns *list;
+	double				 matched = 0;
+	double				 base = 0;
+	double				 total = 0;
+	double				 other;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -348,18 +412,18 @@ dbperf_stats_mcv(const StatsTable *table, const StatsMatch *matches, int n, int 
 		if (matches[i].match == NULL)
 			return -1;
 	}
-	list = common_groups(table, columns, n, target, &kept);
-	if (kept == 0)
+	list = common_groups(table, columns, n, target);
+	if (list->ngroups == 0)
 		return -1;
-	for (int item = 0; item < kept; item++)
+	for (int item = 0; item < list->ngroups; item++)
 	{
-		double frequency = (double) list[item].count / table->nrows;
+		double frequency = (double) list->groups[item].count / table->nrows;
 		double independent = 1;
 		bool   passes = true;
 
 		for (int i = 0; i < n; i++)
 		{
-			int code = columns[i]->codes[list[item].row];
+			int code = columns[i]->codes[list->groups[item].row];
 
 			passes = passes && matches[i].match[code];
 			independent *= (double) columns[i]->counts[code] / table->nrows;
@@ -371,7 +435,6 @@ dbperf_stats_mcv(const StatsTable *table, const StatsMatch *matches, int n, int 
 			base += independent;
 		}
 	}
-	pfree(list);
 	other = Max(dbperf_stats_product(matches, n) - base, 0);
 	return Min(matched + Min(other, Max(1 - total, 0)), 1);
 }

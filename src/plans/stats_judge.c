@@ -13,6 +13,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "plans/stats_advice.h"
 #include "utils/syscache.h"
 
@@ -66,7 +67,7 @@ object_target(const StatsMatch *matches, int n)
  * is the selectivity of the others.
  */
 static void
-try_statistics(const StatsTable *table, StatsEvidence *evidence, const StatsMatch *matches, int n,
+try_statistics(StatsTable *table, StatsEvidence *evidence, const StatsMatch *matches, int n,
 			   double rest, double product)
 {
 	int	   equal = 0;
@@ -102,7 +103,7 @@ least_error(const StatsEvidence *evidence)
  * returns 2, or n if all are needed.
  */
 static int
-reduce_columns(const StatsTable *table, StatsEvidence *evidence, StatsMatch *matches, int n,
+reduce_columns(StatsTable *table, StatsEvidence *evidence, StatsMatch *matches, int n,
 			   double product)
 {
 	StatsEvidence all;
@@ -343,6 +344,7 @@ dbperf_stats_judge(StatsTable *table, List *evidence)
 	{
 		StatsEvidence *one = lfirst(lc);
 
+		CHECK_FOR_INTERRUPTS();
 		if (table->refused != NULL)
 			(void) dbperf_stats_add(&advice, table, REMEDY_UNKNOWN, one->columns, one->ncolumns,
 									one);

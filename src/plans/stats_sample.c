@@ -15,7 +15,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/transam.h"
-#include "access/xact.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -32,7 +31,6 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -56,62 +54,6 @@ typedef struct SampleRows
 	Size		  bytes;
 	pg_prng_state random;
 } SampleRows;
-
-/* ---- errors ---- */
-
-/*
- * Whether an error says more than that this cannot be done.
- */
-static bool
-must_rethrow(const ErrorData *error)
-{
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-			return true;
-		default:
-			return false;
-	}
-}
-
-/*
- * Runs a function in a subtransaction that is rolled back.  Returns false if it
- * failed; cancel and the like are re-thrown.  What it allocates stays.
- */
-bool
-dbperf_stats_try(void (*function)(void *arg), void *arg)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner resources = CurrentResourceOwner;
-	ErrorData *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		function(arg);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = resources;
-
-	if (error == NULL)
-		return true;
-	if (must_rethrow(error))
-		ReThrowError(error);
-	FreeErrorData(error);
-	return false;
-}
 
 /* ---- columns ---- */
 
@@ -459,12 +401,14 @@ read_counts(StatsTable *table)
 }
 
 /*
- * Pages of all partitions of a table, as they were counted last.
+ * Pages of all partitions of a table, as they were counted last; -1 if one of
+ * them is on another server.
  */
 static double
 partition_pages(Oid relid)
 {
 	double	  pages = 0;
+	bool	  foreign = false;
 	ListCell *lc;
 
 	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
@@ -474,9 +418,10 @@ partition_pages(Oid relid)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		pages += Max(((Form_pg_class) GETSTRUCT(tuple))->relpages, 0);
+		foreign = foreign || ((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_FOREIGN_TABLE;
 		ReleaseSysCache(tuple);
 	}
-	return pages;
+	return foreign ? -1 : pages;
 }
 
 /*
@@ -496,6 +441,9 @@ sample_relation(StatsTable *table, Relation relation, List *evidence)
 	if (table->refused == NULL && relation->rd_rel->relkind != RELKIND_RELATION &&
 		relation->rd_rel->relkind != RELKIND_MATVIEW && !table->partitioned)
 		table->refused = "it has no rows of its own";
+	pages = table->partitioned ? partition_pages(table->relid) : 0;
+	if (table->refused == NULL && pages < 0)
+		table->refused = "a partition is on another server";
 	if (table->refused != NULL)
 		return;
 	read_counts(table);
@@ -503,8 +451,8 @@ sample_relation(StatsTable *table, Relation relation, List *evidence)
 	table->rows = Max(relation->rd_rel->reltuples, 0);
 	table->context = AllocSetContextCreate(CurrentMemoryContext, "dbperf sample of a table",
 										   ALLOCSET_DEFAULT_SIZES);
-	pages =
-		table->partitioned ? partition_pages(table->relid) : RelationGetNumberOfBlocks(relation);
+	if (!table->partitioned)
+		pages = RelationGetNumberOfBlocks(relation);
 	read_rows(table, pages > SAMPLE_PAGES ? SAMPLE_PAGES / pages * 100 : 100);
 	if (table->nrows == 0)
 		table->refused = "it is empty";
