@@ -165,8 +165,8 @@ dbperf_settings_jit(SettingsWork *work)
 		advice->reason = psprintf(
 			"being compiled takes %.0f of the %.0f ms of an execution (mean of %d); without it "
 			"the rest runs somewhat slower",
-			query->jit_ms / query->executions, query->duration_ms / query->executions,
-			query->executions);
+			query->jit_ms / query->executions,
+			Max(query->duration_ms, query->jit_ms) / query->executions, query->executions);
 	}
 	advise_jit_cost(work, queries);
 }

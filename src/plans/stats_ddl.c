@@ -173,9 +173,9 @@ append_numbers(StringInfo buf, const StatsAdvice *advice, const StatsEvidence *w
 
 	if (worst->grouping)
 		appendStringInfo(buf,
-						 "%s have %.0f different combinations by the sample, not %.0f as "
+						 "they have %.0f different combinations by the sample, not %.0f as "
 						 "independent columns would",
-						 columns, worst->sampled, worst->independent);
+						 worst->sampled, worst->independent);
 	else if (worst->sampled >= 0)
 		appendStringInfo(buf,
 						 "the conditions let %.0f rows through by the sample, and %.0f if their "
