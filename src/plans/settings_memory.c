@@ -93,55 +93,66 @@ plan_need(const PlanTree *tree, const char **node)
 }
 
 /*
- * The queries that went to disk.  One whose last execution did not is left out:
- * it has been helped already.
+ * What is known of a query; made from its newest execution.
+ */
+static QueryNeed *
+query_need(List **needs, const SlowStatement *statement)
+{
+	QueryNeed *need;
+	ListCell  *lc;
+
+	foreach (lc, *needs)
+	{
+		need = lfirst(lc);
+		if (need->queryid == statement->queryid)
+			return need;
+	}
+	need = palloc0(sizeof(QueryNeed));
+	need->queryid = statement->queryid;
+	need->work_mem_kb = statement->work_mem_kb;
+	*needs = lappend(*needs, need);
+	return need;
+}
+
+/*
+ * The queries that went to disk.  Executions with less work_mem than the newest
+ * one had say nothing of what it needs now.
  */
 static List *
 needing_queries(SettingsWork *work)
 {
+	List	 *queries = NIL;
 	List	 *needs = NIL;
-	List	 *helped = NIL;
 	ListCell *lc;
-	ListCell *lc2;
 
 	foreach (lc, work->plans)
 	{
-		RecordedPlan *plan = lfirst(lc);
-		uint64		  queryid = plan->statement->queryid;
-		const char	 *node = "";
-		double		  need = plan->tree->analyzed ? plan_need(plan->tree, &node) : 0;
-		QueryNeed	 *found = NULL;
+		const SlowStatement *statement = ((RecordedPlan *) lfirst(lc))->statement;
+		const PlanTree		*tree = ((RecordedPlan *) lfirst(lc))->tree;
+		const char			*node = "";
+		double				 need;
+		QueryNeed			*query;
 
-		if (queryid == 0 || !plan->tree->analyzed)
+		if (statement->queryid == 0 || !tree->analyzed)
 			continue;
-		foreach (lc2, needs)
-		{
-			if (((QueryNeed *) lfirst(lc2))->queryid == queryid)
-				found = lfirst(lc2);
-		}
-		foreach (lc2, helped)
-		{
-			if (*(uint64 *) lfirst(lc2) == queryid)
-				need = 0;
-		}
-		if (need == 0 && found == NULL)
-			helped = dbperf_settings_queries(helped, queryid);
+		query = query_need(&queries, statement);
+		if (statement->work_mem_kb < query->work_mem_kb)
+			continue;
+		need = plan_need(tree, &node);
 		if (need == 0)
 			continue;
-		if (found == NULL)
+		if (need > query->need_kb)
 		{
-			found = palloc0(sizeof(QueryNeed));
-			found->queryid = queryid;
-			found->work_mem_kb = plan->statement->work_mem_kb;
-			needs = lappend(needs, found);
+			query->need_kb = need;
+			query->node = node;
 		}
-		if (need > found->need_kb)
-		{
-			found->need_kb = need;
-			found->node = node;
-		}
-		found->temp_blocks += plan->statement->temp_blks_read + plan->statement->temp_blks_written;
-		found->executions++;
+		query->temp_blocks += statement->temp_blks_read + statement->temp_blks_written;
+		query->executions++;
+	}
+	foreach (lc, queries)
+	{
+		if (((QueryNeed *) lfirst(lc))->executions > 0)
+			needs = lappend(needs, lfirst(lc));
 	}
 	return needs;
 }

@@ -92,6 +92,16 @@ sort_need(const PlanNode *node)
 }
 
 /*
+ * Rows that come in groups are sorted group by group; a row takes some two and a
+ * half times as much in memory as in a file.
+ */
+static double
+incremental_sort_need(const PlanNode *node)
+{
+	return number_behind(node, "Peak Disk: ", 0) * 1024 * 2.5;
+}
+
+/*
  * A hash table of a join: ExecChooseHashTableSize().
  */
 static double
@@ -146,8 +156,10 @@ dbperf_spill_need_kb(const PlanNode *node)
 
 	if (!node->has_actual || node->never_executed)
 		return 0;
-	if (strcmp(node->type, "Sort") == 0 || strcmp(node->type, "Incremental Sort") == 0)
+	if (strcmp(node->type, "Sort") == 0)
 		need = sort_need(node);
+	else if (strcmp(node->type, "Incremental Sort") == 0)
+		need = incremental_sort_need(node);
 	else if (strcmp(node->type, "Hash") == 0)
 		need = hash_need(node);
 	else if (strcmp(node->type, "Aggregate") == 0)

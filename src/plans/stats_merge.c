@@ -168,7 +168,8 @@ choose_kind(StatsAdvice *advice)
 
 /*
  * Splits the evidence of scans from that of groups where extended statistics
- * help only the latter.
+ * help only the latter.  Scans with conditions that are not known are left out:
+ * those may be to blame.
  */
 static List *
 give_up_scans(StatsAdvice *advice)
@@ -176,6 +177,7 @@ give_up_scans(StatsAdvice *advice)
 	StatsAdvice *rest = palloc0(sizeof(StatsAdvice));
 	List		*scans = NIL;
 	List		*groups = NIL;
+	List		*parts = NIL;
 	ListCell	*lc;
 
 	*rest = *advice;
@@ -185,7 +187,7 @@ give_up_scans(StatsAdvice *advice)
 
 		if (one->grouping)
 			groups = lappend(groups, one);
-		else
+		else if (!one->opaque)
 		{
 			one->q_after = 0;
 			scans = lappend(scans, one);
@@ -194,7 +196,9 @@ give_up_scans(StatsAdvice *advice)
 	rest->remedy = REMEDY_NONE;
 	rest->evidence = scans;
 	advice->evidence = groups;
-	return groups == NIL ? list_make1(rest) : list_make2(advice, rest);
+	if (groups != NIL)
+		parts = lappend(parts, advice);
+	return scans != NIL ? lappend(parts, rest) : parts;
 }
 
 /*
