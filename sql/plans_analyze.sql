@@ -201,6 +201,8 @@ EXCEPTION WHEN query_canceled THEN
     RETURN 2;
 END $$;
 SELECT code FROM dbperf.analyze_query('SELECT stubborn()', true);
+SELECT regexp_replace(regexp_replace(evidence, '\d+ ms', 'N ms'), '\(cost\S* \S* \S* \(actual time=\S* (rows=\d+)\S*', '(\1', 'g')
+  FROM dbperf.analyze_query('SELECT g, pg_sleep(60) FROM generate_series(1, 3) g', true) WHERE code = 'timed_out';
 CREATE FUNCTION slow_to_plan() RETURNS int LANGUAGE plpgsql IMMUTABLE AS
 $$ BEGIN PERFORM pg_sleep(60); RETURN 1; END $$;
 SELECT * FROM dbperf.analyze_query('SELECT slow_to_plan()');

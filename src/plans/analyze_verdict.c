@@ -7,13 +7,18 @@
  */
 #include "postgres.h"
 
+#include "core/core.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "plans/analyze.h"
 #include "plans/findings.h"
 
 /* that many functions are named */
 #define MAX_NAMED 5
+
+/* bytes of the plan of an execution that was stopped */
+#define MAX_SHOWN_PLAN (64 * 1024)
 
 /*
  * What the plan's judges need to know.
@@ -69,14 +74,19 @@ make_finding(FindingSeverity severity, const char *code, char *evidence, char *a
 }
 
 /*
- * The finding of an execution that the time limit has stopped.
+ * The finding of an execution that the time limit has stopped.  Nothing else
+ * shows its plan.
  */
 static Finding *
 timed_out(const Analysis *analysis)
 {
+	int len = dbperf_clip(analysis->plan_text, strlen(analysis->plan_text), MAX_SHOWN_PLAN,
+						  GetDatabaseEncoding());
+
 	return make_finding(
 		FINDING_CRITICAL, "timed_out",
-		psprintf("It was stopped after %.0f ms and had not ended.", analysis->duration_ms),
+		psprintf("It was stopped after %.0f ms, and had not ended.  Its plan until then:\n%.*s",
+				 analysis->duration_ms, len, analysis->plan_text),
 		pstrdup("The other findings judge what had been executed until then.  To see it to its "
 				"end, raise dbperf.analyze_query_timeout, and statement_timeout if that is set."));
 }

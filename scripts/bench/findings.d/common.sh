@@ -118,10 +118,12 @@ ask()
 	"$1" | db problem -At -F "$sep" -f -
 }
 
-# first FILE: severity and code of the first finding that is more than information.
+# first FILE: severity and code of the first finding; where there should be none, of
+# the first that is more than information.
 first()
 {
-	awk -F "$sep" '$2 != "info" { print $2 " " $3; found = 1; exit }
+	awk -F "$sep" -v expected="$expected" '
+		expected != "healthy" || $2 != "info" { print $2 " " $3; found = 1; exit }
 		END { if (!found) print "- healthy" }' "$1"
 }
 
