@@ -158,6 +158,12 @@ DELETE FROM accounts WHERE id > 1;
 SELECT * FROM dbperf.analyze_query('SELECT 1 / (count(*) - 1) FROM accounts', true);
 ROLLBACK;
 
+-- and, as volatile functions do, what the statement around it has done so far
+UPDATE accounts SET balance =
+       (SELECT -count(*) FROM dbperf.analyze_query(
+               'SELECT 1 / (count(*) - 1) FROM accounts WHERE balance <= 0 AND id <> ' || id, true))
+ WHERE id <= 2;
+
 -- as a role with few rights
 CREATE ROLE regress_dbperf_plain;
 CREATE TABLE secrets (owner name, secret text);
@@ -215,11 +221,13 @@ SELECT * FROM state();
 
 -- the monitor sees the call, and not what is executed in it
 SET dbperf.slow_query_min_duration = 0;
+SET dbperf.track = 'all';
 SELECT dbperf.slow_queries_reset();
 SELECT count(*) FROM dbperf.analyze_query('SELECT note(''hidden'') /* analysed */', true);
 SET dbperf.slow_query_min_duration = '1h';
 SELECT query FROM mine WHERE query LIKE '%analysed%' OR query LIKE '%audit%';
 RESET dbperf.slow_query_min_duration;
+RESET dbperf.track;
 
 DROP FUNCTION state(), note(text), scratch(), show(text), sneak(), make_temp(), stubborn(), slow_to_plan();
 DROP TABLE accounts, audit, parts;

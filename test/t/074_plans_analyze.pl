@@ -14,6 +14,7 @@ $node->append_conf(
 shared_preload_libraries = 'dbperf,pg_stat_statements'
 dbperf.slow_query_min_duration = 0
 dbperf.slow_query_max_rate = 0
+dbperf.track = all
 dbperf.advisor_interval = 0
 dbperf.maintenance = off
 pg_stat_statements.track = all
@@ -104,6 +105,33 @@ foreach my $what (sort keys %going_on)
 		is(run_there('SELECT sum(balance) FROM accounts'), '2000000', '... and wrote nothing');
 	}
 }
+
+# also when the limit was over before, and the statement did not listen
+$node->safe_psql(
+	'postgres', q{CREATE FUNCTION deaf() RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	until timestamptz := clock_timestamp() + '2 s';
+BEGIN
+	LOOP
+		BEGIN
+			PERFORM pg_sleep(60);
+		EXCEPTION WHEN query_canceled THEN
+			IF clock_timestamp() > until THEN
+				RAISE;
+			END IF;
+		END;
+	END LOOP;
+END $$});
+run_there("SET dbperf.analyze_query_timeout = '50ms'");
+is(run_there(q{SELECT code FROM dbperf.analyze_query('SELECT deaf()', true) WHERE code = 'timed_out'}),
+	'timed_out', 'a statement that catches cancels is stopped when it lets one pass');
+send_there(q{SELECT code FROM dbperf.analyze_query('SELECT deaf()', true)});
+wait_for_event('PgSleep');
+sleep 1;
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+my (undef, $cancelled) = answer();
+like($cancelled, qr/^ERROR:  canceling statement due to user request/,
+	'... and cancelled by the user, if that was asked for meanwhile');
 run_there('RESET dbperf.analyze_query_timeout');
 
 # a transaction that catches the cancel goes on
