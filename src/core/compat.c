@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "commands/explain.h"
 #include "core/compat.h"
@@ -19,6 +20,7 @@
 #include "miscadmin.h"
 #include "postmaster/autovacuum.h"
 #include "storage/fd.h"
+#include "storage/smgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc_tables.h"
@@ -651,3 +653,32 @@ dbperf_hba_file(const HbaLine *line)
 	return HbaFileName;
 #endif
 }
+
+/* ---- settings of single queries (plans/query_settings.c) ---- */
+
+/*
+ * Whether a relation of the current database has no pages, which the relation
+ * cache need not be asked for.  16 renamed what says where its files are, 17 the
+ * number of no process.  Caller must hold a lock on the relation.
+ */
+bool
+dbperf_has_no_pages(const FormData_pg_class *form)
+{
+	Oid tablespace = OidIsValid(form->reltablespace) ? form->reltablespace : MyDatabaseTableSpace;
+	SMgrRelation smgr;
+
+	if (!OidIsValid(form->relfilenode) || form->relpersistence != RELPERSISTENCE_PERMANENT)
+		return false;
+#if PG_VERSION_NUM >= 170000
+	smgr = smgropen((RelFileLocator){tablespace, MyDatabaseId, form->relfilenode},
+					INVALID_PROC_NUMBER);
+#elif PG_VERSION_NUM >= 160000
+	smgr =
+		smgropen((RelFileLocator){tablespace, MyDatabaseId, form->relfilenode}, InvalidBackendId);
+#else
+	smgr = smgropen((RelFileNode){tablespace, MyDatabaseId, form->relfilenode}, InvalidBackendId);
+#endif
+	return smgrexists(smgr, MAIN_FORKNUM) && smgrnblocks(smgr, MAIN_FORKNUM) == 0;
+}
+
+/* ---- end of settings of single queries ---- */

@@ -477,5 +477,11 @@ extern const char *dbperf_hba_file(const struct HbaLine *line);
 #endif
 
 /* ---- end of plans read back ---- */
+/* ---- settings of single queries (plans/query_settings.c) ---- */
+
+struct FormData_pg_class;
+extern bool dbperf_has_no_pages(const struct FormData_pg_class *form);
+
+/* ---- end of settings of single queries ---- */
 
 #endif /* DBPERF_COMPAT_H */

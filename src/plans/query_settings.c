@@ -33,6 +33,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "core/core.h"
@@ -42,6 +43,7 @@
 #include "port/atomics.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
@@ -58,7 +60,7 @@ typedef struct SettingsRow
 /* The rows, in a hash table with open addressing, at most half full. */
 typedef struct SettingsList
 {
-	Oid			  table; /* InvalidOid without the extension */
+	Oid			  table; /* of this name, or InvalidOid; without the extension somebody else's */
 	MemoryContext context;
 	SettingsRow	 *rows; /* NULL if there are none */
 	uint32		  mask; /* places, less one */
@@ -230,22 +232,47 @@ read_rows(Relation table, SettingsList *into)
 }
 
 /*
+ * Reads the table, once it is locked and if it is the extension's.  An empty one
+ * is what most sessions find, so that is made cheap for those that are short: it
+ * does not matter whose it is, and it is not opened.  False if it cannot be read
+ * now.
+ */
+static bool
+read_locked(SettingsList *into)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(into->table));
+	Relation  table;
+	bool	  empty;
+	bool	  ok;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	empty = dbperf_has_no_pages((Form_pg_class) GETSTRUCT(tuple));
+	ReleaseSysCache(tuple);
+	if (empty || dbperf_own_table(QUERY_SETTINGS_TABLE) != into->table)
+		return true;
+
+	table = try_table_open(into->table, NoLock);
+	if (table == NULL)
+		return false;
+	ok = read_rows(table, into);
+	table_close(table, NoLock);
+	return ok;
+}
+
+/*
  * Reads the table, if there is one.  False if that is not possible now.
  */
 static bool
 read_table(SettingsList *into)
 {
-	Relation table;
-	bool	 ok;
+	bool ok;
 
 	if (!OidIsValid(into->table))
 		return true;
 	if (!ConditionalLockRelationOid(into->table, AccessShareLock))
 		return false;
-	table = try_table_open(into->table, NoLock);
-	ok = table != NULL && read_rows(table, into);
-	if (table != NULL)
-		table_close(table, NoLock);
+	ok = read_locked(into);
 	UnlockRelationOid(into->table, AccessShareLock);
 	return ok;
 }
@@ -268,12 +295,15 @@ static void
 read_list(void)
 {
 	SettingsList new_list = {.rows = NULL};
+	Oid			 schema;
 
 	register_callbacks();
 	/* what is changed from here on is heard of, so that it is read once more */
 	list_changed = false;
-	schema_exists = OidIsValid(get_namespace_oid("dbperf", true));
-	list.table = new_list.table = dbperf_own_table(QUERY_SETTINGS_TABLE);
+	schema = get_namespace_oid("dbperf", true);
+	schema_exists = OidIsValid(schema);
+	list.table = new_list.table =
+		schema_exists ? get_relname_relid(QUERY_SETTINGS_TABLE, schema) : InvalidOid;
 	new_list.context =
 		AllocSetContextCreate(CurrentMemoryContext, "dbperf query settings", ALLOCSET_SMALL_SIZES);
 	if (!read_table(&new_list))
