@@ -282,6 +282,8 @@ CREATE FUNCTION dbperf.monitor_status(
     OUT queries_tracked bigint,
     OUT queries_evicted bigint,
     OUT samples_refused bigint,
+    OUT plans_refused bigint,
+    OUT plans_merged bigint,
     OUT history_state text,
     OUT history_state_since timestamptz,
     OUT history_rows_written bigint,

@@ -27,12 +27,6 @@
  */
 #define LATENCY_UNIT_SHIFT 7
 
-/*
- * So many plans of one query have a histogram each.  Executions with others
- * are counted together, as are those whose plan is not known: plan_id is 0.
- */
-#define LATENCY_MAX_PLANS 8
-
 DBPERF_PRIVATE_BEGIN
 
 typedef enum LatencyPeriod
@@ -217,6 +211,8 @@ extern int	  dbperf_latency_count(void);
 extern bool	  dbperf_latency_read(int n, LatencyPeriod period, LatencySummary *out);
 extern uint64 dbperf_latency_evicted(void);
 extern uint64 dbperf_samples_refused(void);
+extern uint64 dbperf_plans_refused(void);
+extern uint64 dbperf_plans_merged(void);
 extern int	  dbperf_latency_used(void);
 
 /* sample.c */

@@ -172,9 +172,9 @@ since_settle(LatencySlot *slot, const LatencySummary *window, TimestampTz now, b
 	if (since.calls < LATENCY_JUDGE_CALLS && before.calls >= LATENCY_JUDGE_CALLS)
 		return;
 
-	dbperf_latency_judge(&before, &since, &verdict);
+	dbperf_latency_judge(&before, &since, LATENCY_JUDGE_CALLS, &verdict);
 	if (verdict.slower && history->slower_since != 0 && window->calls >= LATENCY_JUDGE_CALLS)
-		dbperf_latency_judge(&before, window, &verdict);
+		dbperf_latency_judge(&before, window, LATENCY_JUDGE_CALLS, &verdict);
 	if (!verdict.slower || older_than_allowed(history->since_began, now))
 		since_absorb(slot);
 	else if (history->slower_since == 0)
@@ -216,6 +216,15 @@ window_close(LatencySlot *slot, uint64 end, uint64 now, bool keep)
 	}
 }
 
+/* When the window ends that is open now. */
+static uint64
+window_end(uint64 now)
+{
+	uint64 length = (uint64) dbperf_latency_window * UINT64CONST(1000000000);
+
+	return (now / length + 1) * length;
+}
+
 /*
  * Closes the open window of a slot, unless somebody else does it already.
  */
@@ -233,7 +242,7 @@ dbperf_latency_fold(LatencySlot *slot, uint64 now)
 	{
 		/* a window that ended long ago is not the one before this */
 		window_close(slot, end, now, now < end + length);
-		pg_atomic_write_u64(&slot->window_end_ns, (now / length + 1) * length);
+		pg_atomic_write_u64(&slot->window_end_ns, window_end(now));
 	}
 	fold_end(slot, fold);
 }
@@ -283,6 +292,9 @@ dbperf_latency_turn(LatencySlot *slot, uint64 now)
 	/* another process may have begun it just now */
 	if (dbperf_latency_seen_ns(slot, now, now_ts) == seen)
 	{
+		/* the window that is open was that of the turn before */
+		window_close(slot, pg_atomic_read_u64(&slot->window_end_ns), now, false);
+		pg_atomic_write_u64(&slot->window_end_ns, window_end(now));
 		since_absorb(slot);
 		slot->history.turn_began = now_ts;
 		slot->history.turn_others = others;

@@ -84,11 +84,6 @@ extern void	  dbperf_latency_add_open(LatencySummary *out, LatencySlot *slot);
 extern void dbperf_latency_add_period(LatencySummary *out, LatencySlot *slot, LatencyPeriod period);
 extern double dbperf_latency_bucket_middle(int bucket);
 
-/* latency_judge.c */
-
-/* with fewer executions on either side nothing can be said */
-#define LATENCY_JUDGE_CALLS 30
-
 /* latency_dump.c */
 extern void dbperf_latency_load(void);
 

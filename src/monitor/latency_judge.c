@@ -23,7 +23,6 @@
 #include "core/rank_test.h"
 #include "monitor/latency_int.h"
 
-#define MIN_FACTOR 1.5
 #define MIN_SUPERIORITY 0.75
 #define MAX_P 0.001
 #define TRIM 0.05
@@ -46,11 +45,11 @@ typical_ns(const LatencySummary *summary)
 }
 
 /*
- * Judges whether executions became slower.  Without enough of them on either
- * side nothing has changed.
+ * Judges whether executions became slower.  Without LATENCY_JUDGE_CALLS before
+ * and min_calls after nothing has changed.
  */
 void
-dbperf_latency_judge(const LatencySummary *before, const LatencySummary *after,
+dbperf_latency_judge(const LatencySummary *before, const LatencySummary *after, uint64 min_calls,
 					 LatencyVerdict *verdict)
 {
 	DbperfRankTest test;
@@ -62,7 +61,7 @@ dbperf_latency_judge(const LatencySummary *before, const LatencySummary *after,
 	verdict->superiority = 0.5;
 	verdict->z = 0;
 	verdict->p = 1;
-	if (before->calls < LATENCY_JUDGE_CALLS || after->calls < LATENCY_JUDGE_CALLS)
+	if (before->calls < LATENCY_JUDGE_CALLS || after->calls < min_calls)
 		return;
 
 	dbperf_rank_test(before->buckets, after->buckets, LATENCY_BUCKETS, &test);
@@ -74,6 +73,6 @@ dbperf_latency_judge(const LatencySummary *before, const LatencySummary *after,
 	verdict->factor = Min(median_after / Max(median_before, 1.0),
 						  typical_ns(after) / Max(typical_ns(before), 1.0));
 	verdict->slower = test.p < MAX_P && test.superiority >= MIN_SUPERIORITY &&
-					  verdict->factor >= MIN_FACTOR &&
+					  verdict->factor >= LATENCY_JUDGE_FACTOR &&
 					  median_after - median_before >= MIN_DIFFERENCE_NS;
 }

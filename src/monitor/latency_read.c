@@ -38,6 +38,20 @@ dbperf_samples_refused(void)
 	return pg_atomic_read_u64(&dbperf_latency_shared->samples_refused);
 }
 
+/* Plans whose text was not kept for want of room. */
+uint64
+dbperf_plans_refused(void)
+{
+	return pg_atomic_read_u64(&dbperf_latency_shared->plans_refused);
+}
+
+/* Executions that were counted without their plan, since their query has too many. */
+uint64
+dbperf_plans_merged(void)
+{
+	return pg_atomic_read_u64(&dbperf_latency_shared->plans_merged);
+}
+
 /* How many histograms are in use. */
 int
 dbperf_latency_used(void)

@@ -45,6 +45,12 @@ typedef struct MonitoredQuery
 /* see monitor/latency.h */
 #define LATENCY_BUCKETS 264
 
+/*
+ * So many plans of one query have a histogram each.  Executions with others
+ * are counted together, as are those whose plan is not known: plan_id is 0.
+ */
+#define LATENCY_MAX_PLANS 8
+
 /* What a histogram is kept for.  No padding: it is hashed as bytes. */
 typedef struct LatencyKey
 {
@@ -90,8 +96,12 @@ typedef struct LatencyVerdict
 	double p;			/* the chance of such a difference if nothing has changed */
 } LatencyVerdict;
 
+/* with fewer executions nothing can be said, and less is not slower */
+#define LATENCY_JUDGE_CALLS 30
+#define LATENCY_JUDGE_FACTOR 1.5
+
 extern void dbperf_latency_judge(const LatencySummary *before, const LatencySummary *after,
-								 LatencyVerdict *verdict);
+								 uint64 min_calls, LatencyVerdict *verdict);
 
 /* monitored_plans.c */
 
@@ -127,10 +137,10 @@ typedef struct MonitoredPlan
 typedef void (*MonitoredPlanVisit)(List *plans, void *arg);
 
 /*
- * Visits each query that has a plan, in all databases, whoever may see it.
- * Needs dbperf_require_shmem().
+ * Visits each query that has a plan, in all databases, whoever may see it; texts
+ * says whether the plans' texts are wanted.  Needs dbperf_require_shmem().
  */
-extern void dbperf_monitored_plans(MonitoredPlanVisit visit, void *arg);
+extern void dbperf_monitored_plans(MonitoredPlanVisit visit, void *arg, bool texts);
 
 /* monitored.c */
 

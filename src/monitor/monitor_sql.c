@@ -28,7 +28,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#define MONITOR_STATUS_COLUMNS 26
+#define MONITOR_STATUS_COLUMNS 28
 #define RUNNING_STATEMENTS_COLUMNS 4
 
 /* A mask can be longer than what it covers, but not more often than this. */
@@ -135,6 +135,8 @@ dbperf_monitor_status(PG_FUNCTION_ARGS)
 	dbperf_rows_count(&rows, dbperf_latency_used());
 	dbperf_rows_count(&rows, (int64) dbperf_latency_evicted());
 	dbperf_rows_count(&rows, (int64) dbperf_samples_refused());
+	dbperf_rows_count(&rows, (int64) dbperf_plans_refused());
+	dbperf_rows_count(&rows, (int64) dbperf_plans_merged());
 	put_history(&rows);
 	dbperf_rows_put(&rows);
 	dbperf_rows_end(&rows);

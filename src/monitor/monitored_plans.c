@@ -76,7 +76,10 @@ read_plan(LatencySlot *slot, const LatencyKey *key, MonitoredPlan *plan, uint64 
 		plan->key = slot->key;
 		plan->plan_id = slot->plan_id;
 		plan->first_seen = slot->first_seen;
-		plan->last_seen = now_ts + (dbperf_latency_seen_ns(slot, now, now_ts) - (int64) now) / 1000;
+		/* the clock of a statement's end was read before its slot was made */
+		plan->last_seen =
+			Max(plan->first_seen,
+				now_ts + (dbperf_latency_seen_ns(slot, now, now_ts) - (int64) now) / 1000);
 		plan->turn_began = slot->history.turn_began;
 		plan->turn_others = (double) slot->history.turn_others;
 		plan->turn_again = slot->history.turn_again;
@@ -118,7 +121,7 @@ read_text(LatencySlot *slot, uint64 generation, MonitoredPlan *plan)
  * is none, or it has no plan.
  */
 static List *
-read_plans(int n)
+read_plans(int n, bool texts)
 {
 	LatencySlot *first = &dbperf_latency_shared->slots[n];
 	LatencyRead	 read;
@@ -142,7 +145,8 @@ read_plans(int n)
 
 		if (!read_plan(slot, &key, plan, &generation))
 			continue;
-		read_text(slot, generation, plan);
+		if (texts)
+			read_text(slot, generation, plan);
 		plans = lappend(plans, plan);
 		planned |= plan->plan_id != 0;
 	}
@@ -150,7 +154,7 @@ read_plans(int n)
 }
 
 void
-dbperf_monitored_plans(MonitoredPlanVisit visit, void *arg)
+dbperf_monitored_plans(MonitoredPlanVisit visit, void *arg, bool texts)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "dbperf plans", ALLOCSET_DEFAULT_SIZES);
@@ -161,7 +165,7 @@ dbperf_monitored_plans(MonitoredPlanVisit visit, void *arg)
 		List		 *plans;
 
 		CHECK_FOR_INTERRUPTS();
-		plans = read_plans(n);
+		plans = read_plans(n, texts);
 		MemoryContextSwitchTo(old);
 		if (plans != NIL)
 			visit(plans, arg);

@@ -18,6 +18,9 @@
 /* more differences than that are counted only */
 #define MAX_DIFFERENCES 3
 
+/* what the result cache puts on top of a plan is no part of it */
+#define CACHE_NODE "Custom Scan (dbperf cache)"
+
 typedef enum NodeKind
 {
 	NODE_SCAN,
@@ -127,6 +130,8 @@ read_nodes(const char *text)
 		if (title == NULL)
 			continue;
 		first = false;
+		if (starts_with(title, CACHE_NODE))
+			continue;
 		if (bitmap != NULL && starts_with(title, "Bitmap Index Scan on "))
 			bitmap->title = psprintf("%s using %s", bitmap->title, title + 21);
 		else if (!starts_with(title, "Bitmap Index Scan on ") && !starts_with(title, "Bitmap"))
@@ -246,6 +251,25 @@ scan_order(List *nodes)
 }
 
 /*
+ * Whether two plans have the same nodes in the same order.
+ */
+static bool
+same_titles(List *old_nodes, List *new_nodes)
+{
+	ListCell *lo;
+	ListCell *ln;
+
+	if (list_length(old_nodes) != list_length(new_nodes))
+		return false;
+	forboth (lo, old_nodes, ln, new_nodes)
+	{
+		if (strcmp(((NodeLine *) lfirst(lo))->title, ((NodeLine *) lfirst(ln))->title) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
  * Says in one sentence what differs between two plans as EXPLAIN prints them,
  * of which either may be NULL.  Allocates in the current memory context.
  */
@@ -277,7 +301,9 @@ dbperf_plan_difference(const char *old_text, const char *new_text)
 	compare_kind(&diff, NODE_OTHER, old_nodes, new_nodes);
 
 	if (diff.count == 0)
-		return pstrdup("The plans have the same nodes in another order.");
+		return pstrdup(same_titles(old_nodes, new_nodes)
+						   ? "The plans look the same: a table or an index in them was made anew."
+						   : "The plans have the same nodes in another order.");
 	if (diff.count > MAX_DIFFERENCES)
 		appendStringInfo(&diff.out, "; and %d more", diff.count - MAX_DIFFERENCES);
 	appendStringInfoChar(&diff.out, '.');

@@ -24,8 +24,18 @@ typedef struct PlanRegression
 	TimestampTz			 since;
 } PlanRegression;
 
+/* How much slower plans are than they were; all zero at first. */
+typedef struct ServerPace
+{
+	double *factors;
+	int		count;
+	int		room;
+} ServerPace;
+
 /* regression.c */
-extern List *dbperf_plan_regressions(List *plans);
+extern void	  dbperf_pace_add(ServerPace *pace, List *plans);
+extern double dbperf_pace_factor(ServerPace *pace);
+extern List	 *dbperf_plan_regressions(List *plans, double pace);
 
 /* plan_difference.c */
 extern char *dbperf_plan_difference(const char *old_text, const char *new_text);

@@ -147,7 +147,7 @@ dbperf_plan_history(PG_FUNCTION_ARGS)
 
 	dbperf_require_shmem();
 	row.rsinfo = dbperf_srf_begin(fcinfo, HISTORY_COLUMNS);
-	dbperf_monitored_plans(history_visit, &row);
+	dbperf_monitored_plans(history_visit, &row, true);
 	return (Datum) 0;
 }
 
@@ -182,15 +182,36 @@ put_regression(HistoryRow *row, const PlanRegression *regression)
 	put_row(row);
 }
 
+/* What plan_regressions() works with. */
+typedef struct RegressionState
+{
+	HistoryRow	  row;
+	ServerPace	  pace;
+	double		  factor;
+	MemoryContext context; /* of pace */
+} RegressionState;
+
+/* MonitoredPlanVisit: finds the pace of the server. */
+static void
+pace_visit(List *plans, void *arg)
+{
+	RegressionState *state = arg;
+	MemoryContext	 old = MemoryContextSwitchTo(state->context);
+
+	dbperf_pace_add(&state->pace, plans);
+	MemoryContextSwitchTo(old);
+}
+
 /* MonitoredPlanVisit: one row for each regression. */
 static void
 regression_visit(List *plans, void *arg)
 {
-	List	 *regressions = dbperf_plan_regressions(plans);
-	ListCell *lc;
+	RegressionState *state = arg;
+	List			*regressions = dbperf_plan_regressions(plans, state->factor);
+	ListCell		*lc;
 
 	foreach (lc, regressions)
-		put_regression(arg, lfirst(lc));
+		put_regression(&state->row, lfirst(lc));
 }
 
 /*
@@ -200,11 +221,13 @@ regression_visit(List *plans, void *arg)
 Datum
 dbperf_plan_regressions_list(PG_FUNCTION_ARGS)
 {
-	HistoryRow row;
+	RegressionState state = {.context = CurrentMemoryContext};
 
 	dbperf_require_shmem();
-	row.rsinfo = dbperf_srf_begin(fcinfo, REGRESSION_COLUMNS);
-	dbperf_monitored_plans(regression_visit, &row);
+	state.row.rsinfo = dbperf_srf_begin(fcinfo, REGRESSION_COLUMNS);
+	dbperf_monitored_plans(pace_visit, &state, false);
+	state.factor = dbperf_pace_factor(&state.pace);
+	dbperf_monitored_plans(regression_visit, &state, true);
 	return (Datum) 0;
 }
 
@@ -252,7 +275,7 @@ dbperf_compare_latencies(PG_FUNCTION_ARGS)
 	dbperf_check_columns(desc, COMPARE_COLUMNS);
 	count_array(PG_GETARG_ARRAYTYPE_P(0), before);
 	count_array(PG_GETARG_ARRAYTYPE_P(1), after);
-	dbperf_latency_judge(before, after, &verdict);
+	dbperf_latency_judge(before, after, LATENCY_JUDGE_CALLS, &verdict);
 
 	values[0] = BoolGetDatum(verdict.slower);
 	values[1] = Float8GetDatum(verdict.factor);

@@ -12,21 +12,40 @@
  * from before an index was made, is not what the query would go back to.
  *
  * A plan on its own is compared with what the monitor has kept apart of it, see
- * monitor/latency_fold.c.
+ * monitor/latency_fold.c.  When the machine is busy with something else all plans
+ * are slower, and none of them is to blame.  So the pace of the server is worked
+ * out first: the median over all plans of how much slower they are than they
+ * were.  A plan must be slower than that by the same factor.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "plans/plan_history.h"
+#include "utils/timestamp.h"
 
 /* plans of before the change may still be used for one of so many executions */
 #define REST_SHARE 10
 
-/* so few executions say nothing about what a query needs */
-#define MIN_BEFORE 30
+/* of fewer plans the median says nothing about the server */
+#define MIN_PACE_PLANS 5
+
+/*
+ * A plan that is slower matters if a user can notice it, or if it takes so much
+ * of a processor: very short executions depend on what else the machine does.
+ */
+#define NOTICEABLE_NS 1e6
+#define NOTICEABLE_SHARE 0.01
+
+/* so many executions of the newest plan say whether the query has recovered */
 #define MIN_NEWEST 10
-#define MIN_FACTOR 1.5
+
+/* A query's plans. */
+typedef struct QueryPlans
+{
+	List	   *known;	   /* the one that came into use last comes first */
+	TimestampTz rest_seen; /* when one was used that is not among them, of too many */
+} QueryPlans;
 
 /* list_sort comparator: the plan that came into use last comes first. */
 static int
@@ -63,9 +82,9 @@ sum_before(List *earlier, LatencySummary *before)
 	{
 		const MonitoredPlan *plan = lfirst(lc);
 
-		if (newest != NULL && before->calls >= MIN_BEFORE && !used_beside(plan, newest))
+		if (newest != NULL && before->calls >= LATENCY_JUDGE_CALLS && !used_beside(plan, newest))
 			continue;
-		if (newest == NULL || before->calls < MIN_BEFORE)
+		if (newest == NULL || before->calls < LATENCY_JUDGE_CALLS)
 			newest = plan;
 		dbperf_latency_merge(before, &plan->lifetime);
 		if (most == NULL || plan->lifetime.calls > most->lifetime.calls)
@@ -116,20 +135,24 @@ still_slow(List *plans, const LatencySummary *before)
 		const MonitoredPlan *plan = lfirst(lc);
 
 		if (plan->in_turn.calls >= MIN_NEWEST)
-			return dbperf_latency_percentile(&plan->in_turn, 0.5) >=
-				   MIN_FACTOR * dbperf_latency_percentile(before, 0.5);
+		{
+			LatencyVerdict verdict;
+
+			dbperf_latency_judge(before, &plan->in_turn, MIN_NEWEST, &verdict);
+			return verdict.slower;
+		}
 	}
 	return true;
 }
 
 /*
- * Compares executions before and after starter came into use; plans are sorted,
- * and those behind starter were in use earlier.  Returns NULL if nothing became
- * slower.
+ * Compares executions before and after starter came into use.  Returns NULL if
+ * nothing became slower.
  */
 static PlanRegression *
-judge_change(List *plans, const MonitoredPlan *starter)
+judge_change(const QueryPlans *query, const MonitoredPlan *starter)
 {
+	List		   *plans = query->known;
 	PlanRegression *regression = palloc0(sizeof(PlanRegression));
 	List		   *earlier = NIL;
 	double			rest;
@@ -145,9 +168,11 @@ judge_change(List *plans, const MonitoredPlan *starter)
 	regression->old_plan = sum_before(earlier, &regression->before);
 	regression->new_plan = sum_after(plans, starter, &regression->after, &rest);
 	regression->since = starter->turn_began;
-	if (regression->old_plan == NULL || rest * REST_SHARE > (double) regression->after.calls)
+	if (regression->old_plan == NULL || rest * REST_SHARE > (double) regression->after.calls ||
+		query->rest_seen > starter->turn_began)
 		return NULL;
-	dbperf_latency_judge(&regression->before, &regression->after, &regression->verdict);
+	dbperf_latency_judge(&regression->before, &regression->after, LATENCY_JUDGE_CALLS,
+						 &regression->verdict);
 	if (!regression->verdict.slower || !still_slow(plans, &regression->before))
 		return NULL;
 	return regression;
@@ -157,14 +182,14 @@ judge_change(List *plans, const MonitoredPlan *starter)
  * The change of plans that cost most, or NULL.
  */
 static PlanRegression *
-worst_change(List *plans)
+worst_change(const QueryPlans *query)
 {
 	PlanRegression *worst = NULL;
 	ListCell	   *lc;
 
-	foreach (lc, plans)
+	foreach (lc, query->known)
 	{
-		PlanRegression *regression = judge_change(plans, lfirst(lc));
+		PlanRegression *regression = judge_change(query, lfirst(lc));
 
 		if (regression != NULL &&
 			(worst == NULL || regression->verdict.factor > worst->verdict.factor))
@@ -173,12 +198,83 @@ worst_change(List *plans)
 	return worst;
 }
 
+/* The mean latency, in nanoseconds. */
+static double
+mean_ns(const LatencySummary *summary)
+{
+	return summary->calls == 0 ? 0 : (double) summary->total_ns / (double) summary->calls;
+}
+
+/*
+ * Whether it matters that executions became slower at some time.
+ */
+static bool
+noticeable(const LatencySummary *before, const LatencySummary *after, TimestampTz since)
+{
+	double elapsed_ns = (double) (GetCurrentTimestamp() - since) * 1000;
+	double lost_ns = (mean_ns(after) - mean_ns(before)) * (double) after->calls;
+
+	return dbperf_latency_percentile(after, 0.5) - dbperf_latency_percentile(before, 0.5) >=
+			   NOTICEABLE_NS ||
+		   lost_ns >= NOTICEABLE_SHARE * elapsed_ns;
+}
+
+/*
+ * Adds what a query's plans say of the pace of the server.
+ */
+void
+dbperf_pace_add(ServerPace *pace, List *plans)
+{
+	ListCell *lc;
+
+	foreach (lc, plans)
+	{
+		const MonitoredPlan *plan = lfirst(lc);
+
+		if (plan->plan_id == 0 || plan->before.calls < LATENCY_JUDGE_CALLS ||
+			plan->lately.calls < LATENCY_JUDGE_CALLS)
+			continue;
+		if (pace->count == pace->room)
+		{
+			pace->room = Max(2 * pace->room, 64);
+			pace->factors = pace->factors == NULL
+								? palloc(pace->room * sizeof(double))
+								: repalloc(pace->factors, pace->room * sizeof(double));
+		}
+		pace->factors[pace->count++] = dbperf_latency_percentile(&plan->lately, 0.5) /
+									   Max(dbperf_latency_percentile(&plan->before, 0.5), 1.0);
+	}
+}
+
+/* qsort comparator */
+static int
+compare_factors(const void *a, const void *b)
+{
+	double x = *(const double *) a;
+	double y = *(const double *) b;
+
+	return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/*
+ * How much slower the server is than it was: at least 1, and 1 if that cannot be
+ * said.
+ */
+double
+dbperf_pace_factor(ServerPace *pace)
+{
+	if (pace->count < MIN_PACE_PLANS)
+		return 1;
+	qsort(pace->factors, pace->count, sizeof(double), compare_factors);
+	return Max(pace->factors[pace->count / 2], 1.0);
+}
+
 /*
  * A plan that is slower than it was, or NULL.  newest is when the newest plan of
  * the query came into use: what was not used since is history.
  */
 static PlanRegression *
-judge_plan(const MonitoredPlan *plan, TimestampTz newest)
+judge_plan(const MonitoredPlan *plan, TimestampTz newest, double pace)
 {
 	PlanRegression *regression;
 
@@ -189,44 +285,54 @@ judge_plan(const MonitoredPlan *plan, TimestampTz newest)
 	regression->before = plan->before;
 	regression->after = plan->lately;
 	regression->since = plan->slower_since != 0 ? plan->slower_since : plan->lately_began;
-	dbperf_latency_judge(&regression->before, &regression->after, &regression->verdict);
-	return regression->verdict.slower ? regression : NULL;
+	dbperf_latency_judge(&regression->before, &regression->after, LATENCY_JUDGE_CALLS,
+						 &regression->verdict);
+	if (!regression->verdict.slower || regression->verdict.factor < pace * LATENCY_JUDGE_FACTOR ||
+		!noticeable(&regression->before, &regression->after, regression->since))
+		return NULL;
+	return regression;
 }
 
 /*
  * What made a query slower (PlanRegression), given all its plans: one change of
- * plans at most, and each plan that is slower than it was.
+ * plans at most, and each plan that is slower than it was.  pace is that of the
+ * server.
  */
 List *
-dbperf_plan_regressions(List *plans)
+dbperf_plan_regressions(List *plans, double pace)
 {
-	List		   *known = NIL;
-	List		   *result = NIL;
-	PlanRegression *change;
-	ListCell	   *lc;
+	QueryPlans			 query = {0};
+	List				*result = NIL;
+	const MonitoredPlan *rest = NULL;
+	PlanRegression		*change;
+	ListCell			*lc;
 
 	foreach (lc, plans)
 	{
 		MonitoredPlan *plan = lfirst(lc);
 
 		if (plan->plan_id != 0)
-			known = lappend(known, plan);
+			query.known = lappend(query.known, plan);
+		else
+			rest = plan;
 	}
-	if (known == NIL)
+	if (query.known == NIL)
 		return NIL;
-	list_sort(known, newest_turn);
+	list_sort(query.known, newest_turn);
+	if (rest != NULL && list_length(query.known) >= LATENCY_MAX_PLANS)
+		query.rest_seen = rest->last_seen;
 
-	change = worst_change(known);
+	change = worst_change(&query);
 	if (change != NULL)
 		result = lappend(result, change);
-	foreach (lc, known)
+	foreach (lc, query.known)
 	{
 		const MonitoredPlan *plan = lfirst(lc);
 		PlanRegression		*slower;
 
 		if (change != NULL && plan == change->new_plan)
 			continue;
-		slower = judge_plan(plan, ((MonitoredPlan *) linitial(known))->turn_began);
+		slower = judge_plan(plan, ((MonitoredPlan *) linitial(query.known))->turn_began, pace);
 		if (slower != NULL)
 			result = lappend(result, slower);
 	}
