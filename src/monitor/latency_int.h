@@ -56,6 +56,12 @@ extern void			dbperf_latency_key(LatencyKey *key, uint64 queryid, Oid userid, bo
 extern LatencySlot *dbperf_latency_lookup(const LatencyKey *key, uint64 plan_id);
 extern LatencySlot *dbperf_latency_other(void);
 extern int			dbperf_latency_slots(const LatencyKey *key, uint32 *slots);
+extern LatencySlot *dbperf_latency_entry_slot(const LatencyEntry *entry, uint64 plan_id);
+extern void			dbperf_latency_slot_clear(LatencySlot *slot);
+
+/* latency_evict.c */
+extern LatencySlot *dbperf_latency_take(void);
+extern bool dbperf_latency_evict(LatencySlot *slot, uint64 generation, bool harvest, bool *last);
 
 /* latency_fold.c */
 extern void	 dbperf_latency_turn(LatencySlot *slot, uint64 now);
