@@ -3,9 +3,9 @@
  * plan_difference.c
  *		What differs between two plans, in one sentence.
  *
- * Only the lines of nodes are compared, up to their first figures.  Scans are
- * told apart by what they scan, joins by their order; of other nodes it counts
- * only that there are more or fewer.
+ * Only nodes are compared, not their conditions and figures.  Scans are told
+ * apart by what they scan, joins by their order; of other nodes it counts only
+ * that there are more or fewer.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "plans/plan_history.h"
+#include "plans/plan_tree.h"
 
 /* more differences than that are counted only */
 #define MAX_DIFFERENCES 3
@@ -57,57 +58,24 @@ difference_begin(Differences *diff)
 }
 
 /*
- * The title in the line of a node, or NULL if the line is none.
- */
-static char *
-line_title(const char *line, int len, bool first)
-{
-	const char *end = line + len;
-	const char *stop = end;
-
-	while (line < end && *line == ' ')
-		line++;
-	if (end - line > 4 && strncmp(line, "->  ", 4) == 0)
-		line += 4;
-	else if (!first)
-		return NULL;
-	for (const char *p = line; p + 3 < end; p++)
-	{
-		if (strncmp(p, "  (", 3) == 0)
-		{
-			stop = p;
-			break;
-		}
-	}
-	return pnstrdup(line, stop - line);
-}
-
-static bool
-starts_with(const char *s, const char *prefix)
-{
-	return strncmp(s, prefix, strlen(prefix)) == 0;
-}
-
-/*
- * Reads a title.
+ * Reads a node.
  */
 static NodeLine *
-make_node(char *title)
+make_line(const PlanNode *node)
 {
-	NodeLine   *node = palloc0(sizeof(NodeLine));
-	const char *on = strstr(title, " on ");
+	NodeLine   *line = palloc0(sizeof(NodeLine));
+	const char *on = strstr(node->title, " on ");
 
-	node->title = title;
-	node->kind = NODE_OTHER;
-	if (starts_with(title, "Nested Loop") || strstr(title, " Join") != NULL)
-		node->kind = NODE_JOIN;
-	else if (on != NULL && !starts_with(title, "Insert ") && !starts_with(title, "Update ") &&
-			 !starts_with(title, "Delete ") && !starts_with(title, "Merge "))
+	line->title = node->title;
+	line->kind = NODE_OTHER;
+	if (strcmp(node->type, "Nested Loop") == 0 || strstr(node->type, " Join") != NULL)
+		line->kind = NODE_JOIN;
+	else if (on != NULL && strcmp(node->type, "ModifyTable") != 0)
 	{
-		node->kind = NODE_SCAN;
-		node->target = pstrdup(on + 4);
+		line->kind = NODE_SCAN;
+		line->target = pstrdup(on + 4);
 	}
-	return node;
+	return line;
 }
 
 /*
@@ -115,34 +83,31 @@ make_node(char *title)
  * their own lines say nothing of the table.
  */
 static List *
-read_nodes(const char *text)
+read_nodes(const PlanTree *tree)
 {
-	List	 *nodes = NIL;
+	List	 *lines = NIL;
 	NodeLine *bitmap = NULL;
-	bool	  first = true;
+	ListCell *lc;
 
-	while (*text != '\0')
+	foreach (lc, tree->nodes)
 	{
-		int	  len = (int) strcspn(text, "\n");
-		char *title = line_title(text, len, first);
+		const PlanNode *node = lfirst(lc);
+		bool			heap = strcmp(node->type, "Bitmap Heap Scan") == 0;
 
-		text += len + (text[len] == '\n' ? 1 : 0);
-		if (title == NULL)
+		if (strncmp(node->title, CACHE_NODE, strlen(CACHE_NODE)) == 0 ||
+			strcmp(node->type, "BitmapAnd") == 0 || strcmp(node->type, "BitmapOr") == 0)
 			continue;
-		first = false;
-		if (starts_with(title, CACHE_NODE))
-			continue;
-		if (bitmap != NULL && starts_with(title, "Bitmap Index Scan on "))
-			bitmap->title = psprintf("%s using %s", bitmap->title, title + 21);
-		else if (!starts_with(title, "Bitmap Index Scan on ") && !starts_with(title, "Bitmap"))
-			nodes = lappend(nodes, make_node(title));
-		else if (starts_with(title, "Bitmap Heap Scan on "))
+		if (strcmp(node->type, "Bitmap Index Scan") == 0)
 		{
-			bitmap = make_node(title);
-			nodes = lappend(nodes, bitmap);
+			if (bitmap != NULL && node->index != NULL)
+				bitmap->title = psprintf("%s using %s", bitmap->title, node->index);
+			continue;
 		}
+		lines = lappend(lines, make_line(node));
+		if (heap)
+			bitmap = llast(lines);
 	}
-	return nodes;
+	return lines;
 }
 
 /*
@@ -277,14 +242,16 @@ char *
 dbperf_plan_difference(const char *old_text, const char *new_text)
 {
 	Differences diff = {0};
+	PlanTree   *old_tree = old_text != NULL ? dbperf_plan_parse(old_text) : NULL;
+	PlanTree   *new_tree = new_text != NULL ? dbperf_plan_parse(new_text) : NULL;
 	List	   *old_nodes;
 	List	   *new_nodes;
 
-	if (old_text == NULL || new_text == NULL)
+	if (old_tree == NULL || new_tree == NULL)
 		return pstrdup("The plan changed; the text of one of them was not kept.");
 
-	old_nodes = read_nodes(old_text);
-	new_nodes = read_nodes(new_text);
+	old_nodes = read_nodes(old_tree);
+	new_nodes = read_nodes(new_tree);
 	initStringInfo(&diff.out);
 	pair_nodes(old_nodes, new_nodes);
 	compare_kind(&diff, NODE_SCAN, old_nodes, new_nodes);
