@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "core/core.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -70,7 +72,7 @@ put_finding(ReturnSetInfo *rsinfo, const SlowStatement *statement, const Finding
 	put_text(values, nulls, 6, finding->advice);
 	put_text(values, nulls, 7, finding->ddl);
 	put_text(values, nulls, 8, finding->setting);
-	values[9] = Float8GetDatum(finding->gain_ms);
+	values[9] = Float8GetDatum(rint(finding->gain_ms * 1000) / 1000);
 	nulls[9] = finding->gain_ms < 0;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }

@@ -22,6 +22,7 @@
 #define STALE_ROWS 500.0
 #define GROWN 1.1 /* as many rows as before */
 #define GROWN_BLOCKS 1.02
+#define LOOP_GAIN 0.65		/* of a loop's time, which timing it has stretched as well */
 #define HASH_ROW_MS 0.0002	/* to read and hash a row instead of looking it up */
 #define HARMFUL_LOOPS 100.0 /* of an inner side */
 
@@ -72,8 +73,8 @@ inherited(const PlanNode *node, double wrong, double (*measure)(const PlanNode *
 }
 
 /*
- * Gain: what the inner sides of the nested loops cost whose outer side has this
- * node's rows, less reading their tables once.
+ * Gain: a part of what the inner sides of the nested loops cost whose outer side
+ * has this node's rows, less reading their tables once.
  */
 static double
 loop_harm(const FindingContext *context, const PlanNode *node)
@@ -103,7 +104,7 @@ loop_harm(const FindingContext *context, const PlanNode *node)
 				/* the join's own time is spent on comparing as well */
 				if (dbperf_plan_property(above, "Join Filter") != NULL)
 					ms += dbperf_node_self_ms(context, above);
-				harm += Max(0, ms - Max(once, ms / dbperf_node_loops(inner)));
+				harm += Max(0, LOOP_GAIN * ms - Max(once, ms / dbperf_node_loops(inner)));
 			}
 		}
 		node = above;

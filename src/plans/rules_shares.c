@@ -26,6 +26,7 @@
 #define PLANNING_MS 10.0
 #define TRIGGER_SHARE 0.3
 #define TRIGGER_CALLS 100.0
+#define TRIGGER_ROW_MS 0.05 /* for each call, where only the statement was timed */
 #define WORKER_EFFICIENCY 0.5
 
 /* A property of the plan's end, or NULL. */
@@ -202,6 +203,8 @@ judge_trigger(FindingContext *context, const PlanProperty *property)
 		ms = context->total_ms * 0.9;
 	else if (calls < TRIGGER_CALLS && ddl == NULL)
 		return;
+	else if (ms < 0 && context->total_ms >= calls * TRIGGER_ROW_MS)
+		ms = context->total_ms;
 	if (ms < TRIGGER_SHARE * context->total_ms)
 		return;
 	finding = dbperf_finding_add(context, "trigger_share", NULL, ddl != NULL ? ms * 0.95 : -1);
