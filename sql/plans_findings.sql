@@ -45,6 +45,8 @@ $$;
 :look ('cast');
 :run SELECT count(*) FROM orders WHERE note LIKE '%ote 77%' /* wildcard */;
 :look ('wildcard');
+:run SELECT count(*) FROM (VALUES (3), (5), (7)) v(x) JOIN orders o ON o.customer = v.x /* join */;
+:look ('join');
 -- no index could help, or there is nothing to help
 :run SELECT count(*) FROM orders WHERE note LIKE '%7' AND md5(note) > 'f' /* opaque */;
 :look ('opaque');
@@ -181,7 +183,7 @@ CREATE TRIGGER slowly AFTER UPDATE ON lines FOR EACH ROW EXECUTE FUNCTION slowly
 :look ('trigger');
 SET join_collapse_limit = 12;
 SET geqo = off;
-:run SELECT count(*) FROM parents a JOIN parents b USING (id) JOIN parents c USING (id) JOIN parents d USING (id) JOIN parents e USING (id) JOIN parents f USING (id) JOIN parents g USING (id) JOIN parents h USING (id) JOIN parents i USING (id) WHERE a.id = 5 /* planning */;
+:run SELECT count(*) FROM parents a JOIN parents b USING (id) JOIN parents c USING (id) JOIN parents d USING (id) JOIN parents e USING (id) JOIN parents f USING (id) JOIN parents g USING (id) JOIN parents h USING (id) JOIN parents i USING (id) JOIN parents j USING (id) WHERE a.id = 5 /* planning */;
 :look ('planning');
 RESET join_collapse_limit;
 RESET geqo;

@@ -27,8 +27,9 @@
 #include "plans/findings_int.h"
 
 static void (*const judges[])(FindingContext *context) = {
-	dbperf_judge_estimates, dbperf_judge_limits, dbperf_judge_partitions, dbperf_judge_filters,
-	dbperf_judge_scans,		dbperf_judge_memory, dbperf_judge_subplans,	  dbperf_judge_shares};
+	dbperf_judge_estimates, dbperf_judge_limits,   dbperf_judge_partitions,
+	dbperf_judge_filters,	dbperf_judge_scans,	   dbperf_judge_joins,
+	dbperf_judge_memory,	dbperf_judge_subplans, dbperf_judge_shares};
 
 /*
  * Adds a finding about a node, NULL for the whole statement.  The caller fills

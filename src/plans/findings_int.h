@@ -106,6 +106,9 @@ extern void dbperf_judge_filters(FindingContext *context);
 /* rules_scans.c */
 extern void dbperf_judge_scans(FindingContext *context);
 
+/* rules_joins.c */
+extern void dbperf_judge_joins(FindingContext *context);
+
 /* rules_partitions.c */
 extern void dbperf_judge_partitions(FindingContext *context);
 

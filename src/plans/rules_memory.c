@@ -19,7 +19,7 @@
 #include "optimizer/cost.h"
 #include "plans/findings_int.h"
 
-#define TEMP_KB_MS 0.002	/* to write and read 1 kB, most of it in the page cache */
+#define TEMP_KB_MS 0.0007	/* to write and read 1 kB, most of it in the page cache */
 #define MAX_GAIN_SHARE 0.5	/* of a node's own time */
 #define SORT_ROW_BYTES 48.0 /* beside its columns */
 #define ROOM 1.2

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * rules_scans.c
- *		Rules about scans by index and about sequential scans without a filter in
- *		a loop.
+ *		Rules about scans by index.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,7 +9,6 @@
 
 #include "catalog/pg_am.h"
 #include "plans/findings_int.h"
-#include "utils/builtins.h"
 
 #define LOSSY_BLOCKS 100.0
 #define RECHECK_COST 0.65	   /* of the time, when all rows are compared in vain */
@@ -18,7 +16,6 @@
 #define RECHECK_SHARE 0.9	   /* of the rows that an index found */
 #define FETCH_SHARE 0.3		   /* of the rows of an index-only scan */
 #define FETCH_COST 0.75		   /* of its time, to look into the table for all of them */
-#define LOOPS 10.0
 
 /* Does a bitmap come from an index that knows pages only, however much memory there is? */
 static bool
@@ -120,67 +117,6 @@ judge_fetches(FindingContext *context, const PlanNode *node)
 		finding->ddl = psprintf("VACUUM %s", table->name);
 }
 
-/* The column of a scan's table that the join above compares for equality, or NULL. */
-static char *
-joined_column(const PlanNode *join, const PlanNode *scan, const FindingTable *table)
-{
-	PlanNode  seen = *scan;
-	ListCell *lc;
-
-	/* the condition stands at the join, the columns are the scan's */
-	seen.properties = join->properties;
-	foreach (lc, dbperf_conditions(&seen, "Join Filter", table))
-	{
-		PlanCondition *condition = lfirst(lc);
-
-		if (condition->column != NULL && condition->wrapped == NULL && condition->op != NULL &&
-			strcmp(condition->op, "=") == 0)
-			return condition->column;
-	}
-	return NULL;
-}
-
-/*
- * sequential_scan_in_loop, where the rows are sorted out by the join above.
- * Gain: the time of the scan and of the join, but for one pass.
- */
-static void
-judge_loop(FindingContext *context, const PlanNode *join)
-{
-	const PlanNode *inner = dbperf_node_child(join, "Inner");
-	const PlanNode *scan = inner;
-	double			removed =
-		join->actual_loops * dbperf_plan_number(join, "Rows Removed by Join Filter", 0);
-	double		  loops;
-	double		  ms;
-	FindingTable *table;
-	Finding		 *finding;
-	char		 *column = NULL;
-
-	if (inner == NULL || !inner->has_actual)
-		return;
-	loops = dbperf_node_loops(inner);
-	while (dbperf_node_is(scan, "Materialize") && scan->children != NIL)
-		scan = linitial(scan->children);
-	if (!dbperf_node_is(scan, "Seq Scan") || loops < LOOPS || removed < 10 * MIN_ROWS ||
-		removed < 9 * dbperf_node_rows(join) || dbperf_explained_by_estimate(context, scan))
-		return;
-	ms = dbperf_node_ms(context, inner) + dbperf_node_self_ms(context, join);
-	finding = dbperf_finding_add(context, "sequential_scan_in_loop", scan, ms * (1 - 1 / loops));
-	finding->evidence = psprintf("the rows of %s were gone through %.0f times, and %.0f pairs "
-								 "thrown away by the join",
-								 quote_identifier(scan->relation), loops, removed);
-	table = dbperf_finding_table(context, scan);
-	if (table != NULL)
-		column = joined_column(join, scan, table);
-	finding->advice =
-		column != NULL ? "An index on the joined column finds the partners of a row at once."
-					   : "Join by equality of plain columns, so that the planner can hash or use "
-						 "an index; split a join by OR into a UNION.";
-	if (column != NULL)
-		finding->ddl = dbperf_ddl_index(table, list_make1(pstrdup(quote_identifier(column))));
-}
-
 /*
  * Judges how tables are read.
  */
@@ -201,7 +137,5 @@ dbperf_judge_scans(FindingContext *context)
 			judge_recheck(context, node);
 		if (dbperf_node_is(node, "Index Only Scan"))
 			judge_fetches(context, node);
-		if (dbperf_node_is(node, "Nested Loop"))
-			judge_loop(context, node);
 	}
 }
