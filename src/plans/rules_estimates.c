@@ -23,7 +23,7 @@
 #define GROWN 1.1 /* as many rows as before */
 #define GROWN_BLOCKS 1.02
 #define LOOP_GAIN 0.65		/* of a loop's time, which timing it has stretched as well */
-#define HASH_ROW_MS 0.0002	/* to read and hash a row instead of looking it up */
+#define HASH_ROW_MS 0.0001	/* to read and hash a row instead of looking it up */
 #define HARMFUL_LOOPS 100.0 /* of an inner side */
 
 /* How often the rows of a loop were more than expected. */
@@ -104,7 +104,7 @@ loop_harm(const FindingContext *context, const PlanNode *node)
 				/* the join's own time is spent on comparing as well */
 				if (dbperf_plan_property(above, "Join Filter") != NULL)
 					ms += dbperf_node_self_ms(context, above);
-				harm += Max(0, LOOP_GAIN * ms - Max(once, ms / dbperf_node_loops(inner)));
+				harm += LOOP_GAIN * Max(0, ms - Max(once, ms / dbperf_node_loops(inner)));
 			}
 		}
 		node = above;

@@ -72,13 +72,15 @@ static void
 explain(const FindingContext *context, Finding *finding, const PlanNode *scan)
 {
 	FindingTable *table = dbperf_finding_table(context, scan);
-	char		 *column = NULL;
+	List		 *ancestors;
+	char		 *column;
 	char		 *wrapped;
 
 	finding->advice = "Only a condition on the partition key keeps partitions from being read.";
-	if (table == NULL || !get_rel_relispartition(table->relid))
+	ancestors = table != NULL ? get_partition_ancestors(table->relid) : NIL;
+	if (ancestors == NIL)
 		return;
-	column = partition_column(get_partition_parent(table->relid, true));
+	column = partition_column(linitial_oid(ancestors));
 	if (column == NULL || dbperf_finding_column(table, column) == InvalidAttrNumber)
 		return;
 	if (compares(scan, table, column, &wrapped) && wrapped != NULL)
