@@ -16,7 +16,11 @@
 #include <ctype.h>
 #include <math.h>
 
+#include "miscadmin.h"
 #include "plans/plan_parse.h"
+
+/* No worker says more than this. */
+#define MAX_WORKER_LENGTH 1024
 
 /* A node that can still get properties and children. */
 typedef struct OpenNode
@@ -180,7 +184,7 @@ add_property(TreeBuilder *builder, const PlanLine *line)
 	{
 		PlanProperty *before = llast(node->properties);
 
-		if (strncmp(before->key, "Worker ", 7) == 0)
+		if (strncmp(before->key, "Worker ", 7) == 0 && strlen(before->value) < MAX_WORKER_LENGTH)
 		{
 			before->value = psprintf("%s\n%s: %s", before->value, property->key, property->value);
 			return;
@@ -193,6 +197,7 @@ add_property(TreeBuilder *builder, const PlanLine *line)
 static void
 add_other(TreeBuilder *builder, const PlanLine *line)
 {
+	char	   *text;
 	const char *on;
 
 	if (line->len >= 3 && strncmp(line->text, "...", 3) == 0)
@@ -200,17 +205,21 @@ add_other(TreeBuilder *builder, const PlanLine *line)
 		builder->tree->cut = true;
 		return;
 	}
-	on = strstr(line->text, " on ");
-	if (!builder->in_summary && on != NULL && on < line->text + line->len)
+	if (builder->in_summary)
+		return;
+	text = pnstrdup(line->text, line->len);
+	on = strstr(text, " on ");
+	if (on != NULL)
 	{
 		PlanProperty *property = palloc0(sizeof(PlanProperty));
 		PlanNode	 *node = owner_of(builder, line->column);
 
 		property->line = line->number;
 		property->key = pstrdup("Target Table");
-		property->value = pnstrdup(on + 4, line->text + line->len - on - 4);
+		property->value = pstrdup(on + strlen(" on "));
 		node->properties = lappend(node->properties, property);
 	}
+	pfree(text);
 }
 
 /* Are the parentheses of a line outside of its quotes not closed? */
@@ -267,6 +276,7 @@ dbperf_plan_parse(const char *text)
 	builder.tree = palloc0(sizeof(PlanTree));
 	while (dbperf_plan_next_line(&reader, &line))
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (line.kind == PLAN_LINE_EMPTY)
 			continue;
 		builder.last = line;
