@@ -43,6 +43,7 @@ CREATE TYPE mood AS ENUM ('awful', 'sad', 'so so', 'happy', 'elated');
 CREATE TABLE feeling AS
     SELECT i AS id, (enum_range(NULL::mood))[i % 50 / 10 + 1] AS mood, i % 50 AS day
       FROM generate_series(1, 20000) AS i;
+CREATE TABLE tree AS SELECT i % 50 AS a, i % 50 AS b, -(i % 50) AS c FROM generate_series(1, 20000) AS i;
 SELECT pg_stat_force_next_flush();
 ANALYZE;
 CREATE STATISTICS unbuilt_there (dependencies) ON a, b FROM unbuilt;
@@ -78,6 +79,11 @@ SELECT count(*) FROM (SELECT a, b FROM event GROUP BY a, b) AS g;
 SELECT count(*) FROM "o'dd ""table" WHERE "a""; DROP TABLE dice; --" = 5 AND "Group" = 10;
 SELECT count(*) FROM unbuilt WHERE a = 5 AND b = 5;
 SELECT count(*) FROM feeling WHERE mood = 'sad' AND day = 15;
+-- statistics on three columns serve two of them as well
+SELECT count(*) FROM tree WHERE a = 5 AND b = 5;
+SELECT count(*) FROM tree WHERE a = 5 AND b = 5 AND c = '-5';
+-- the other condition is not of a known form
+SELECT count(*) FROM tree WHERE a = 6 AND b = 6 AND c::text LIKE '%6';
 -- not run to the end: says nothing
 SELECT 1 FROM dice WHERE one = 3 LIMIT 1;
 RESET dbperf.slow_query_min_duration;

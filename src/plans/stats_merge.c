@@ -56,7 +56,8 @@ dbperf_stats_add(List **advice, StatsTable *table, StatsRemedy remedy, const Att
 }
 
 /*
- * The evidence with the largest error.
+ * The evidence with the largest error; that of conditions which are all known
+ * comes first.
  */
 StatsEvidence *
 dbperf_stats_worst(const StatsAdvice *advice)
@@ -68,7 +69,8 @@ dbperf_stats_worst(const StatsAdvice *advice)
 	{
 		StatsEvidence *one = lfirst(lc);
 
-		if (worst == NULL || one->q_error > worst->q_error)
+		if (worst == NULL || (worst->opaque && !one->opaque) ||
+			(worst->opaque == one->opaque && one->q_error > worst->q_error))
 			worst = one;
 	}
 	return worst;
@@ -261,6 +263,57 @@ consider_existing(StatsAdvice *advice)
 }
 
 /*
+ * Whether statistics that are advised hold others, too: dependencies and distinct
+ * values are kept of all subsets of their columns.
+ */
+static bool
+includes(const StatsAdvice *advice, const StatsAdvice *other)
+{
+	int found = 0;
+
+	if (advice == other || advice->remedy != REMEDY_EXTENDED || other->remedy != REMEDY_EXTENDED ||
+		advice->ncolumns <= other->ncolumns || (other->kinds & STATS_KIND_MCV) != 0 ||
+		(other->kinds & ~advice->kinds) != 0)
+		return false;
+	for (int i = 0; i < advice->ncolumns; i++)
+	{
+		for (int j = 0; j < other->ncolumns; j++)
+			found += advice->columns[i] == other->columns[j];
+	}
+	return found == other->ncolumns;
+}
+
+/*
+ * Leaves out what others include, which get the evidence.
+ */
+static List *
+drop_included(List *advice)
+{
+	List	 *kept = NIL;
+	ListCell *lc;
+	ListCell *lc2;
+
+	foreach (lc, advice)
+	{
+		StatsAdvice *one = lfirst(lc);
+		StatsAdvice *whole = NULL;
+
+		foreach (lc2, advice)
+		{
+			StatsAdvice *other = lfirst(lc2);
+
+			if (includes(other, one) && (whole == NULL || other->ncolumns > whole->ncolumns))
+				whole = other;
+		}
+		if (whole == NULL)
+			kept = lappend(kept, one);
+		else
+			whole->evidence = list_concat(whole->evidence, one->evidence);
+	}
+	return kept;
+}
+
+/*
  * Decides on each piece of advice of one table; returns those that are left.
  */
 List *
@@ -290,5 +343,5 @@ dbperf_stats_choose(List *advice)
 			chosen = lappend(chosen, part);
 		}
 	}
-	return chosen;
+	return drop_included(chosen);
 }
