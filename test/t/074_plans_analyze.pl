@@ -66,7 +66,7 @@ sub run_there
 
 	send_there($sql);
 	my ($result, $error) = answer();
-	return $result eq '' ? $error : $result;
+	return join("\n", grep { $_ ne '' } $result, $error);
 }
 
 my $pid = run_there('SELECT pg_backend_pid()');
