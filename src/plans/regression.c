@@ -30,6 +30,9 @@
 /* of fewer plans the median says nothing about the server */
 #define MIN_PACE_PLANS 5
 
+/* the share of executions that count as the fastest */
+#define FASTEST 0.1
+
 /*
  * A plan that is slower matters if a user can notice it, or if it takes so much
  * of a processor: very short executions depend on what else the machine does.
@@ -206,6 +209,17 @@ mean_ns(const LatencySummary *summary)
 }
 
 /*
+ * Whether the fastest executions became slower as well.  Where processes take
+ * turns on a busy processor some executions are not disturbed.
+ */
+static bool
+fastest_slower(const LatencySummary *before, const LatencySummary *after)
+{
+	return dbperf_latency_percentile(after, FASTEST) >=
+		   LATENCY_JUDGE_FACTOR * dbperf_latency_percentile(before, FASTEST);
+}
+
+/*
  * Whether it matters that executions became slower at some time.
  */
 static bool
@@ -288,6 +302,7 @@ judge_plan(const MonitoredPlan *plan, TimestampTz newest, double pace)
 	dbperf_latency_judge(&regression->before, &regression->after, LATENCY_JUDGE_CALLS,
 						 &regression->verdict);
 	if (!regression->verdict.slower || regression->verdict.factor < pace * LATENCY_JUDGE_FACTOR ||
+		!fastest_slower(&regression->before, &regression->after) ||
 		!noticeable(&regression->before, &regression->after, regression->since))
 		return NULL;
 	return regression;
