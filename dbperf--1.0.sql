@@ -2438,7 +2438,7 @@ COMMENT ON COLUMN dbperf.query_settings.enabled IS
 COMMENT ON COLUMN dbperf.query_settings.created IS
 'when these settings were given';
 
--- Counters do not outlive a restart, and so are not worth being dumped.
+-- Counters belong to one server, and so are not worth being dumped.
 CREATE TABLE dbperf.query_settings_baseline (
     queryid bigint PRIMARY KEY,
     taken timestamptz NOT NULL,
@@ -2524,6 +2524,6 @@ CREATE VIEW dbperf.query_settings_effect AS
 REVOKE ALL ON dbperf.query_settings_effect FROM PUBLIC;
 GRANT SELECT ON dbperf.query_settings_effect TO pg_read_all_stats;
 COMMENT ON VIEW dbperf.query_settings_effect IS
-'queries with settings: executions before they had any and since the present ones were given, with mean and 95th percentile of their time in ms (planning not included); before: since the server started or since the query last had settings, kept when they were given; after: null without an execution, and since the server started if that is later';
+'queries with settings: executions before they had any and since the present ones were given, with mean and 95th percentile of their time in ms (planning not included); before: since counting began or since the query last had settings, kept when they were given; after: null without an execution, and since counting began anew if that is later: after a crash or a reset';
 COMMENT ON COLUMN dbperf.query_settings_effect.calls_before IS
 'executions without settings that the next two columns are about; null if there was none, or if the row was not written by set_query_settings()';

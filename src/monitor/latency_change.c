@@ -18,8 +18,8 @@
 #include "monitor/monitor.h"
 #include "utils/timestamp.h"
 
-/* When the server was started, the total time in ns, then the buckets. */
-#define STATE_START 0
+/* When counting began, the total time in ns, then the buckets. */
+#define STATE_BEGAN 0
 #define STATE_TOTAL 1
 #define STATE_BUCKETS 2
 #define STATE_LENGTH (STATE_BUCKETS + LATENCY_BUCKETS)
@@ -38,7 +38,7 @@ read_state(uint64 queryid, LatencyState *state)
 	LatencySummary *summary = palloc(sizeof(LatencySummary));
 
 	memset(state, 0, sizeof(*state));
-	state->values[STATE_START] = PgStartTime;
+	state->values[STATE_BEGAN] = dbperf_latency_shared->counting_since;
 	for (int n = 0; n < dbperf_latency_count(); n++)
 	{
 		/* most are another query's, and need not be copied */
@@ -80,7 +80,7 @@ subtract(LatencyState *state, ArrayType *before)
 		ARR_ELEMTYPE(before) != INT8OID)
 		return;
 	earlier = (const int64 *) ARR_DATA_PTR(before);
-	if (earlier[STATE_START] != state->values[STATE_START])
+	if (earlier[STATE_BEGAN] != state->values[STATE_BEGAN])
 		return;
 	for (int i = STATE_TOTAL; i < STATE_LENGTH; i++)
 		if (state->values[i] < earlier[i])

@@ -27,7 +27,7 @@
 #define MANY_QUERIES 5
 
 /* What a block of a temporary file costs to write or read, with what it takes to
- * take rows apart and put them together; measured, from the file system's cache */
+ * take rows apart and put them together; a guess for the file system's cache */
 #define TEMP_BLOCK_MS 0.01
 
 /* What a query needs. */
