@@ -52,7 +52,7 @@ FETCH 2 FROM c;
 CLOSE c;
 COMMIT;
 BEGIN;
-DECLARE c CURSOR FOR SELECT id AS abandoned FROM plan_items WHERE owner = 9 ORDER BY id;
+DECLARE c CURSOR FOR SELECT id AS abandoned FROM plan_items WHERE owner = 9 AND id > 0 ORDER BY id;
 FETCH 2 FROM c;
 ROLLBACK;
 SELECT 1 / (id - id) AS failing FROM plan_items WHERE id = 1;

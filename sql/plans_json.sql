@@ -36,7 +36,8 @@ BEGIN
     EXECUTE format('EXPLAIN (%s, FORMAT JSON) %s', options, query) INTO server;
     RETURN QUERY
     SELECT coalesce(t.path, s.path), t.value, s.value
-      FROM leaves(dbperf.plan_as_json(plan)::jsonb) t
+      FROM (SELECT l.* FROM leaves(dbperf.plan_as_json(plan)::jsonb) l
+             WHERE l.path !~ '/Inner Unique$') t
            FULL JOIN (SELECT l.* FROM leaves(server) l
                        WHERE l.path !~ '/(Inner Unique|Memory Used)$') s ON s.path = t.path
      WHERE t.value IS DISTINCT FROM s.value
