@@ -17,10 +17,10 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "advisor/hypo.h"
 #include "advisor/workload.h"
 #include "common/pg_prng.h"
+#include "core/core.h"
 #include "miscadmin.h"
 #include "nodes/params.h"
 #include "optimizer/planner.h"
@@ -34,7 +34,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* Of one table, and of all tables of a what-if. */
@@ -176,22 +175,27 @@ read_rows(void *arg)
 	table_close(relation, NoLock);
 }
 
-/*
- * Whether an error says more than that this cannot be done.
- */
-static bool
-must_rethrow(const ErrorData *error)
+/* What is run as whom. */
+typedef struct AsOwner
 {
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-			return true;
-		default:
-			return false;
-	}
+	Oid owner;
+	void (*function)(void *arg);
+	void *arg;
+} AsOwner;
+
+static void
+run_as_owner(void *arg)
+{
+	AsOwner *as = arg;
+
+	dbperf_rights_become(as->owner);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	if (!ActiveSnapshotSet())
+		PushActiveSnapshot(GetTransactionSnapshot());
+	as->function(as->arg);
 }
 
 /*
@@ -202,41 +206,9 @@ must_rethrow(const ErrorData *error)
 bool
 dbperf_hypo_as_owner(Oid owner, void (*function)(void *arg), void *arg)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner resources = CurrentResourceOwner;
-	ErrorData *volatile error = NULL;
+	AsOwner as = {owner, function, arg};
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		dbperf_rights_become(owner);
-		(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-		(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
-		if (!ActiveSnapshotSet())
-			PushActiveSnapshot(GetTransactionSnapshot());
-		function(arg);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = resources;
-
-	if (error == NULL)
-		return true;
-	if (must_rethrow(error))
-		ReThrowError(error);
-	FreeErrorData(error);
-	return false;
+	return dbperf_try(run_as_owner, &as);
 }
 
 /*

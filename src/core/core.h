@@ -62,6 +62,9 @@ extern text *dbperf_server_text(const char *s, int len, int encoding);
 /* own_table.c */
 extern Oid dbperf_own_table(const char *name);
 
+/* try.c */
+extern bool dbperf_try(void (*function)(void *arg), void *arg);
+
 /* disk_space.c */
 extern int64 dbperf_tablespace_free_bytes(Oid tablespace);
 

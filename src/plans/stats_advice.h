@@ -177,9 +177,6 @@ extern double dbperf_stats_q_error(double a, double b);
 /* stats_grouping.c */
 extern StatsEvidence *dbperf_stats_grouping(const PlanNode *node, List *relations);
 
-/* stats_try.c */
-extern bool dbperf_stats_try(void (*function)(void *arg), void *arg);
-
 /* stats_sample.c */
 extern StatsTable  *dbperf_stats_sample(Oid relid, List *evidence);
 extern StatsColumn *dbperf_stats_column(const StatsTable *table, AttrNumber attno);

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "core/core.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
@@ -63,7 +64,7 @@ parse_expressions(const char *text)
 {
 	ParsedText parsed = {.text = text};
 
-	if (strlen(text) > CONDITION_BYTES || !dbperf_stats_try(parse_text, &parsed))
+	if (strlen(text) > CONDITION_BYTES || !dbperf_try(parse_text, &parsed))
 		return NIL;
 	return parsed.targets;
 }

@@ -9,6 +9,7 @@
 
 #include "access/transam.h"
 #include "catalog/pg_type.h"
+#include "core/core.h"
 #include "fmgr.h"
 #include "plans/stats_advice.h"
 #include "utils/array.h"
@@ -119,7 +120,7 @@ dbperf_stats_constants(const StatsColumn *column, const StatsCondition *conditio
 {
 	ConstantReader reader = {column, condition, NULL, 0};
 
-	if (!dbperf_stats_try(read_constants, &reader))
+	if (!dbperf_try(read_constants, &reader))
 		return false;
 	*values = reader.values;
 	*nvalues = reader.nvalues;

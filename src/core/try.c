@@ -1,14 +1,15 @@
 /*-------------------------------------------------------------------------
  *
- * stats_try.c
- *		Reading texts of plans, which may be cut or hostile, without failing.
+ * try.c
+ *		Doing what may fail without failing: reading a table of somebody's, or
+ *		text that may be cut or hostile.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "plans/stats_advice.h"
+#include "core/core.h"
 #include "utils/resowner.h"
 
 /*
@@ -34,7 +35,7 @@ must_rethrow(const ErrorData *error)
  * failed; cancel and the like are re-thrown.  What it allocates stays.
  */
 bool
-dbperf_stats_try(void (*function)(void *arg), void *arg)
+dbperf_try(void (*function)(void *arg), void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner resources = CurrentResourceOwner;
