@@ -12,7 +12,7 @@
 #include "catalog/namespace.h"
 #include "core/core.h"
 #include "mb/pg_wchar.h"
-#include "monitor/latency.h"
+#include "monitor/latency_int.h"
 #include "monitor/track.h"
 #include "utils/timestamp.h"
 
@@ -75,7 +75,7 @@ capture_params(Capture *capture)
  * Keeps this execution as the sample of its query.
  */
 static void
-capture_sample(Capture *capture, LatencySlot *slot)
+capture_sample(Capture *capture, LatencySlot *slot, const LatencyKey *key)
 {
 	SampleHead head = {0};
 	ListCell  *lc;
@@ -91,14 +91,15 @@ capture_sample(Capture *capture, LatencySlot *slot)
 		if (head.npath < SAMPLE_MAX_SEARCH_PATH && !isTempNamespace(lfirst_oid(lc)))
 			head.path[head.npath++] = lfirst_oid(lc);
 	}
-	(void) dbperf_sample_store(slot, &head, capture->query, capture->params);
+	head.redacted = REDACTS_LITERALS() ? 1 : 0;
+	(void) dbperf_sample_store(slot, key, &head, capture->query, capture->params);
 }
 
 /*
  * Keeps the statement's plan, as EXPLAIN without ANALYZE prints it.
  */
 static void
-capture_plan_text(DbperfStatement *stmt, LatencySlot *slot)
+capture_plan_text(DbperfStatement *stmt, LatencySlot *slot, const LatencyKey *key)
 {
 	StringInfoData text;
 	PlanFacts	   facts;
@@ -110,7 +111,7 @@ capture_plan_text(DbperfStatement *stmt, LatencySlot *slot)
 	initStringInfo(&text);
 	plan_text(stmt, &facts, false, &text);
 	len = dbperf_clip(text.data, text.len, PLAN_TEXT_MAX, GetDatabaseEncoding());
-	dbperf_plan_store(slot, facts.plan_id, text.data, len, GetDatabaseEncoding());
+	dbperf_plan_store(slot, key, facts.plan_id, text.data, len, GetDatabaseEncoding());
 }
 
 /*
@@ -120,13 +121,16 @@ capture_plan_text(DbperfStatement *stmt, LatencySlot *slot)
 static void
 capture_texts(Capture *capture)
 {
-	DbperfStatement *stmt = capture->stmt;
-	LatencySlot		*slot = dbperf_tracked_slot(stmt, dbperf_tracked(stmt));
+	DbperfStatement	 *stmt = capture->stmt;
+	TrackedStatement *tracked = dbperf_tracked(stmt);
+	LatencySlot		 *slot = dbperf_tracked_slot(stmt, tracked);
+	LatencyKey		  key; /* the slot's may be another query's by now */
 
-	if (dbperf_sample_wanted(slot))
-		capture_sample(capture, slot);
+	dbperf_latency_key(&key, stmt->queryid, tracked->userid, stmt->level == 0);
+	if (dbperf_sample_wanted(&key))
+		capture_sample(capture, slot, &key);
 	if (stmt->desc != NULL && dbperf_plan_capture != PLAN_CAPTURE_OFF)
-		capture_plan_text(stmt, slot);
+		capture_plan_text(stmt, slot, &key);
 }
 
 /*

@@ -106,6 +106,7 @@ typedef struct SampleHead
 	int32		params_len; /* as in SlowRecord */
 	int32		nparams;	/* -1 = none recorded */
 	int32		npath;
+	int32		redacted;					  /* 1 = literals were taken out of the text */
 	Oid			path[SAMPLE_MAX_SEARCH_PATH]; /* search_path, without pg_temp */
 } SampleHead;
 
@@ -228,11 +229,11 @@ typedef struct PlanTextHead
 
 extern void dbperf_sample_attach(void);
 extern bool dbperf_sample_attached(void);
-extern bool dbperf_sample_wanted(LatencySlot *slot);
-extern bool dbperf_sample_store(LatencySlot *slot, const SampleHead *head, const char *query,
-								const char *params);
-extern void
-dbperf_plan_store(LatencySlot *slot, uint64 plan_id, const char *text, int len, int encoding);
+extern bool dbperf_sample_wanted(const LatencyKey *key);
+extern bool dbperf_sample_store(LatencySlot *slot, const LatencyKey *key, const SampleHead *head,
+								const char *query, const char *params);
+extern void dbperf_plan_store(LatencySlot *slot, const LatencyKey *key, uint64 plan_id,
+							  const char *text, int len, int encoding);
 extern SampleHead	*dbperf_sample_read(int n, LatencyKey *key);
 extern SampleHead	*dbperf_sample_of_query(const LatencyKey *key);
 extern PlanTextHead *dbperf_plan_read(LatencySlot *slot, uint64 generation);

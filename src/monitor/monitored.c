@@ -83,7 +83,7 @@ read_sample(MonitoredQuery *query, const LatencyKey *key)
 	text = (const char *) head + sizeof(SampleHead);
 	query->sampled_at = head->taken_at;
 	query->text = text_to_cstring(dbperf_server_text(text, head->query_len, head->encoding));
-	query->redacted = REDACTS_LITERALS();
+	query->redacted = head->redacted != 0;
 	query->cut = head->query_full_len > head->query_len;
 	for (int i = 0; i < Min(head->npath, SAMPLE_MAX_SEARCH_PATH); i++)
 		query->search_path = lappend_oid(query->search_path, head->path[i]);

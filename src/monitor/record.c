@@ -441,14 +441,19 @@ capture_parts(Capture *capture, bool record)
 	GuardResult plan_result = GUARD_OK;
 
 	part.want_params = true;
-	part.want_plan = false;
-	part.want_log = false;
+	part.want_texts = part.want_plan = part.want_log = false;
 	result = dbperf_guarded(dbperf_capture, &part);
 	if (result == GUARD_OK)
 	{
 		capture->params = part.params;
 		capture->params_len = part.params_len;
 		capture->nparams = part.nparams;
+	}
+	if (capture->want_texts && result != GUARD_IMPOSSIBLE)
+	{
+		part = *capture;
+		part.want_params = part.want_plan = part.want_log = false;
+		(void) dbperf_guarded(dbperf_capture, &part);
 	}
 
 	if (record && capture->want_plan && result != GUARD_IMPOSSIBLE)

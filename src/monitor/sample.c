@@ -142,18 +142,17 @@ slot_with_sample(const LatencyKey *key, uint32 hash)
 }
 
 /*
- * Whether the query that owns slot has no sample.
+ * Whether a query has no sample.
  */
 bool
-dbperf_sample_wanted(LatencySlot *slot)
+dbperf_sample_wanted(const LatencyKey *key)
 {
-	LatencyKey key = slot->key;
-	uint32	   hash = get_hash_value(dbperf_latency_hash, &key);
-	LWLock	  *lock = LATENCY_LOCK(hash);
-	bool	   wanted;
+	uint32	hash = get_hash_value(dbperf_latency_hash, key);
+	LWLock *lock = LATENCY_LOCK(hash);
+	bool	wanted;
 
 	LWLockAcquire(lock, LW_SHARED);
-	wanted = slot_with_sample(&key, hash) == NULL;
+	wanted = slot_with_sample(key, hash) == NULL;
 	LWLockRelease(lock);
 	return wanted;
 }
@@ -187,17 +186,16 @@ slot_is(LatencySlot *slot, const LatencyKey *key)
 }
 
 /*
- * Keeps the first execution of the query that owns slot, which is one of the
- * current user in the current database.  Returns false if there was no room,
- * the slot has lost its query meanwhile, or the query has a sample.
+ * Keeps the first execution of a query in one of its slots.  Returns false if
+ * there was no room, the slot has another query by now, or the query has a
+ * sample.
  */
 bool
-dbperf_sample_store(LatencySlot *slot, const SampleHead *head, const char *query,
-					const char *params)
+dbperf_sample_store(LatencySlot *slot, const LatencyKey *key, const SampleHead *head,
+					const char *query, const char *params)
 {
 	Size		size = sizeof(SampleHead) + head->query_len + head->params_len;
-	LatencyKey	key = slot->key;
-	uint32		hash = get_hash_value(dbperf_latency_hash, &key);
+	uint32		hash = get_hash_value(dbperf_latency_hash, key);
 	LWLock	   *lock = LATENCY_LOCK(hash);
 	dsa_pointer sample;
 	char	   *place = text_allocate(size, &dbperf_latency_shared->samples_refused, &sample);
@@ -210,7 +208,7 @@ dbperf_sample_store(LatencySlot *slot, const SampleHead *head, const char *query
 	memcpy(place + sizeof(SampleHead) + head->query_len, params, head->params_len);
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (slot_is(slot, &key) && slot_with_sample(&key, hash) == NULL)
+	if (slot_is(slot, key) && slot_with_sample(key, hash) == NULL)
 	{
 		slot->sample = sample;
 		stored = true;
@@ -223,14 +221,15 @@ dbperf_sample_store(LatencySlot *slot, const SampleHead *head, const char *query
 }
 
 /*
- * Keeps the text of the plan that plan_id of the slot stands for.
+ * Keeps the text of a query's plan in the slot for it, unless that is another's
+ * by now.
  */
 void
-dbperf_plan_store(LatencySlot *slot, uint64 plan_id, const char *text, int len, int encoding)
+dbperf_plan_store(LatencySlot *slot, const LatencyKey *key, uint64 plan_id, const char *text,
+				  int len, int encoding)
 {
 	PlanTextHead head = {encoding, len};
-	LatencyKey	 key = slot->key;
-	LWLock		*lock = LATENCY_LOCK(get_hash_value(dbperf_latency_hash, &key));
+	LWLock		*lock = LATENCY_LOCK(get_hash_value(dbperf_latency_hash, key));
 	dsa_pointer	 plan;
 	char *place = text_allocate(sizeof(head) + len, &dbperf_latency_shared->plans_refused, &plan);
 	bool  stored = false;
@@ -241,7 +240,7 @@ dbperf_plan_store(LatencySlot *slot, uint64 plan_id, const char *text, int len, 
 	memcpy(place + sizeof(head), text, len);
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (slot_is(slot, &key) && slot->plan_id == plan_id && !DsaPointerIsValid(slot->plan))
+	if (slot_is(slot, key) && slot->plan_id == plan_id && !DsaPointerIsValid(slot->plan))
 	{
 		slot->plan = plan;
 		stored = true;
