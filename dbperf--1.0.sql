@@ -2451,7 +2451,7 @@ REVOKE ALL ON dbperf.query_settings_baseline FROM PUBLIC;
 COMMENT ON TABLE dbperf.query_settings_baseline IS
 'how queries with settings did before they had them, and where their counters were then; what query_settings_effect compares with';
 COMMENT ON COLUMN dbperf.query_settings_baseline.state IS
-'counters of the query when its settings were last given or cleared: when the server had started, total time in ns, then a histogram';
+'counters of the query when its settings were last given or cleared: when its oldest histogram began, total time in ns, then a histogram';
 
 CREATE FUNCTION dbperf.query_settings_changed()
 RETURNS trigger
@@ -2461,9 +2461,12 @@ REVOKE ALL ON FUNCTION dbperf.query_settings_changed() FROM PUBLIC;
 COMMENT ON FUNCTION dbperf.query_settings_changed() IS
 'tells all sessions that settings of queries were changed';
 
-CREATE TRIGGER query_settings_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
+CREATE TRIGGER query_settings_changed AFTER INSERT OR UPDATE OR DELETE
+    ON dbperf.query_settings FOR EACH ROW EXECUTE FUNCTION dbperf.query_settings_changed();
+CREATE TRIGGER query_settings_truncated AFTER TRUNCATE
     ON dbperf.query_settings EXECUTE FUNCTION dbperf.query_settings_changed();
 ALTER TABLE dbperf.query_settings ENABLE ALWAYS TRIGGER query_settings_changed;
+ALTER TABLE dbperf.query_settings ENABLE ALWAYS TRIGGER query_settings_truncated;
 
 CREATE FUNCTION dbperf.accepted_settings()
 RETURNS text[]

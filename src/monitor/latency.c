@@ -117,7 +117,6 @@ latency_attach(void *area, bool found)
 		pg_atomic_init_u64(&dbperf_latency_shared->plans_refused, 0);
 		pg_atomic_init_u64(&dbperf_latency_shared->plans_merged, 0);
 		dbperf_latency_shared->started_ns = (uint64) dbperf_now_ns();
-		dbperf_latency_shared->counting_since = GetCurrentTimestamp();
 		pg_atomic_init_u32(&dbperf_latency_shared->handed_out, 0);
 		pg_atomic_init_u32(&dbperf_latency_shared->hand, 0);
 		for (int i = 0; i < ASK_FLAGS; i++)

@@ -18,7 +18,7 @@
 #include "monitor/monitor.h"
 #include "utils/timestamp.h"
 
-/* When counting began, the total time in ns, then the buckets. */
+/* When the query's oldest histogram began, the total time in ns, then the buckets. */
 #define STATE_BEGAN 0
 #define STATE_TOTAL 1
 #define STATE_BUCKETS 2
@@ -36,14 +36,19 @@ static void
 read_state(uint64 queryid, LatencyState *state)
 {
 	LatencySummary *summary = palloc(sizeof(LatencySummary));
+	int64			began = PG_INT64_MAX; /* changes if what was counted is forgotten */
 
 	memset(state, 0, sizeof(*state));
-	state->values[STATE_BEGAN] = dbperf_latency_shared->counting_since;
 	for (int n = 0; n < dbperf_latency_count(); n++)
 	{
+		const LatencySlot *slot = &dbperf_latency_shared->slots[n];
+
 		/* most are another query's, and need not be copied */
-		if (dbperf_latency_shared->slots[n].key.queryid != queryid ||
-			!dbperf_latency_read(n, PERIOD_LIFETIME, summary) || summary->other ||
+		if (slot->key.queryid != queryid)
+			continue;
+		if (slot->key.dbid == MyDatabaseId && slot->first_seen != 0)
+			began = Min(began, slot->first_seen);
+		if (!dbperf_latency_read(n, PERIOD_LIFETIME, summary) || summary->other ||
 			summary->key.queryid != queryid || summary->key.dbid != MyDatabaseId)
 			continue;
 		CHECK_FOR_INTERRUPTS();
@@ -51,6 +56,7 @@ read_state(uint64 queryid, LatencyState *state)
 		for (int i = 0; i < LATENCY_BUCKETS; i++)
 			state->values[STATE_BUCKETS + i] += (int64) summary->buckets[i];
 	}
+	state->values[STATE_BEGAN] = began;
 	pfree(summary);
 }
 

@@ -11,7 +11,7 @@
  * is written to a temporary file that is renamed; and problems are written to
  * the log, and stop nothing.
  *
- * The file is a DumpHeader; the time that counting began; for each slot, the last used one first, a DumpSlot,
+ * The file is a DumpHeader; for each slot, the last used one first, a DumpSlot,
  * its buckets that are not empty, its sample and its plan; and the checksum of
  * all that.  It is checked before anything is read from it.  One that another
  * major release of the server wrote, or another layout of these structs, is
@@ -232,9 +232,7 @@ dump_slots(DumpFile *dump, DumpOrder *order, TimestampTz now)
 	qsort(order, n, sizeof(DumpOrder), order_compare);
 
 	dump_header(&header);
-	if (!dump_put(dump, &header, sizeof(header)) ||
-		!dump_put(dump, &dbperf_latency_shared->counting_since, sizeof(TimestampTz)) ||
-		!dump_slot(dump, dbperf_latency_other(), now))
+	if (!dump_put(dump, &header, sizeof(header)) || !dump_slot(dump, dbperf_latency_other(), now))
 		return false;
 	for (int i = 0; i < n; i++)
 	{
@@ -484,8 +482,7 @@ latency_load(const char *path)
 	dump.file = AllocateFile(path, PG_BINARY_R);
 	if (dump.file != NULL)
 	{
-		if (dump_check(&dump) &&
-			dump_get(&dump, &dbperf_latency_shared->counting_since, sizeof(TimestampTz)))
+		if (dump_check(&dump))
 		{
 			while (dump.remaining > 0 && dump_read_slot(&dump))
 				;

@@ -27,7 +27,6 @@ typedef struct LatencyShared
 	pg_atomic_uint64 plans_refused;		  /* texts of plans without room */
 	pg_atomic_uint64 plans_merged;		  /* executions with one of too many plans */
 	uint64			 started_ns;		  /* when the server was started */
-	TimestampTz		 counting_since;	  /* that of a dump goes on */
 	pg_atomic_uint32 handed_out;		  /* slots used so far, up to max_queries */
 	pg_atomic_uint32 counting[ASK_FLAGS]; /* slots whose count_rows is not 0, by query id */
 	pg_atomic_uint32 hand;				  /* where the search for a victim goes on */

@@ -341,19 +341,20 @@ dbperf_clear_query_settings(PG_FUNCTION_ARGS)
 	dbperf_require_shmem();
 	queryid = (Argument){INT8OID, Int64GetDatum(queryid_argument(fcinfo)), false};
 	begin_as_owner(&caller);
+	keep_baseline(queryid, true); /* first, as set_query_settings() does: no deadlock */
 	if (run("DELETE FROM dbperf.query_settings WHERE queryid OPERATOR(pg_catalog.=) $1", &queryid,
 			1) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("query %lld has no settings", (long long) PG_GETARG_INT64(0)),
 						errhint("The table dbperf.query_settings lists those that have.")));
-	keep_baseline(queryid, true);
 	end_as_owner(&caller);
 	PG_RETURN_VOID();
 }
 
 /*
- * query_settings_changed() returns trigger, after each statement that changes the
- * table: tells all processes.
+ * query_settings_changed() returns trigger, after each row that is changed in the
+ * table (logical replication fires no other triggers), and after TRUNCATE: tells
+ * all processes.
  */
 Datum
 dbperf_query_settings_changed(PG_FUNCTION_ARGS)
