@@ -75,6 +75,10 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 :run SELECT sum(l.total) FROM picks p JOIN lines l ON l.id = p.line WHERE a = 2 AND b = 2 AND c = 2 /* correlated */;
 :look ('correlated');
+-- not once more if they are there
+CREATE STATISTICS picks_there ON a, b, c FROM picks;
+:look ('correlated');
+DROP STATISTICS picks_there;
 UPDATE picks SET kind = 1 WHERE line <= 2000;
 SELECT pg_stat_force_next_flush();
 :run SELECT sum(l.total) FROM picks p JOIN lines l ON l.id = p.line WHERE kind = 1 /* stale */;
@@ -85,6 +89,16 @@ INSERT INTO fresh SELECT 1, i % 4000 FROM generate_series(1, 20000) i;
 :look ('missing');
 RESET enable_hashjoin;
 RESET enable_mergejoin;
+
+-- nothing is made on tables of the system, nor what cannot be made
+:run SELECT count(*) FROM pg_proc WHERE procost = 77 /* system */;
+:look ('system');
+CREATE TABLE written AS SELECT i AS id, ('2024-01-01'::date + i % 300)::text AS day FROM generate_series(1, 20000) i;
+CREATE INDEX ON written (day);
+ANALYZE written;
+:run SELECT count(*) FROM written WHERE day::date = '2024-01-02' /* written */;
+:look ('written');
+DROP TABLE written;
 
 -- memory
 SET work_mem = '64kB';

@@ -181,6 +181,12 @@ SELECT count(dbperf.plan_as_json((SELECT string_agg(l.line, E'\n' ORDER BY md5(l
                                     FROM regexp_split_to_table(t.plan, E'\n') l(line)))) > 10 AS read
   FROM texts t, generate_series(1, 20) s;
 
+-- a line that is cut within an object
+SELECT dbperf.plan_as_json(E'Incremental Sort  (cost=1.0..2.0 rows=3 width=4)\n  Sort Key: a\n' ||
+    '  Full-sort Groups: 2  Sort Method: quicksort  Average Memory: 26kB')::jsonb #> '{0,Plan,Full-sort Groups}' AS cut,
+       dbperf.plan_as_json(E'Incremental Sort  (cost=1.0..2.0 rows=3 width=4)\n  Full-sort Groups: 2  Peak Memory: 26kB')::jsonb
+           IS NOT NULL AS valid;
+
 -- names that do their best to be something else
 CREATE TABLE "Seq Scan on x  (cost=1.0..2.0 rows=3 width=4)
   ->  Sort: ('" ("(cost=" int, "a'b""c

@@ -168,6 +168,17 @@ SELECT count(*) FROM typed WHERE a = 5 AND b = 5 AND p < ROW(100000, 1)::pair;
 RESET dbperf.slow_query_min_duration;
 SELECT columns, kind, fixable FROM advice;
 
+-- one that cannot be read keeps nothing from the others
+CREATE MATERIALIZED VIEW daily AS SELECT i % 100 AS a, i % 100 AS b FROM generate_series(1, 20000) AS i;
+ANALYZE daily;
+SET dbperf.slow_query_min_duration = 0;
+SELECT count(*) FROM daily WHERE a = 5 AND b = 5;
+RESET dbperf.slow_query_min_duration;
+REFRESH MATERIALIZED VIEW daily WITH NO DATA;
+SELECT table_name, columns, kind, fixable, reason ~ 'could not be read' AS unread
+  FROM dbperf.suggest_statistics() ORDER BY 1;
+DROP MATERIALIZED VIEW daily;
+
 -- a table that is gone, and one with another name
 SET dbperf.slow_query_min_duration = 0;
 SELECT count(*) FROM feeling WHERE mood = 'sad' AND day = 16;

@@ -8,12 +8,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_opclass.h"
 #include "mb/pg_wchar.h"
 #include "plans/findings_int.h"
+#include "plans/stats_advice.h"
 #include "statistics/statistics.h"
 #include "utils/builtins.h"
 #include "utils/catcache.h"
@@ -26,7 +28,7 @@
 /*
  * The beginning of a statement that makes an index on a table: on the whole
  * partitioned table, where CONCURRENTLY is not possible, if it is a partition.
- * NULL if it cannot have indexes.
+ * NULL if it cannot have indexes, as those of the system cannot.
  */
 static char *
 index_begin(const FindingTable *table, bool concurrently)
@@ -42,6 +44,8 @@ index_begin(const FindingTable *table, bool concurrently)
 		if (target == NULL)
 			return NULL;
 	}
+	if (target->relid < FirstNormalObjectId)
+		return NULL;
 	switch (target->relkind)
 	{
 		case RELKIND_RELATION:
@@ -144,9 +148,24 @@ statistics_name(const FindingTable *table, List *columns)
 	}
 }
 
+/* Are there extended statistics on these columns, whatever their kind? */
+static bool
+statistics_exist(const FindingTable *table, List *columns)
+{
+	StatsTable	of = {.relid = table->relid,
+					  .partitioned = table->relkind == RELKIND_PARTITIONED_TABLE};
+	StatsAdvice wanted = {.table = &of};
+	ListCell   *lc;
+	bool		built;
+
+	foreach (lc, columns)
+		wanted.columns[wanted.ncolumns++] = dbperf_finding_column(table, lfirst(lc));
+	return dbperf_stats_existing(&wanted, &built);
+}
+
 /*
  * Extended statistics on columns of a table, and ANALYZE to fill them; NULL for
- * what can have none.
+ * what can have none, or has them: the plan may be older than they are.
  */
 char *
 dbperf_ddl_statistics(const FindingTable *table, List *columns)
@@ -154,9 +173,12 @@ dbperf_ddl_statistics(const FindingTable *table, List *columns)
 	StringInfoData out;
 	ListCell	  *lc;
 
-	if ((table->relkind != RELKIND_RELATION && table->relkind != RELKIND_MATVIEW &&
+	if (table->relid < FirstNormalObjectId ||
+		(table->relkind != RELKIND_RELATION && table->relkind != RELKIND_MATVIEW &&
 		 table->relkind != RELKIND_PARTITIONED_TABLE) ||
-		list_length(columns) < 2 || list_length(columns) > STATS_MAX_DIMENSIONS)
+		list_length(columns) < 2 ||
+		list_length(columns) > Min(STATS_COLUMNS, STATS_MAX_DIMENSIONS) ||
+		statistics_exist(table, columns))
 		return NULL;
 	initStringInfo(&out);
 	appendStringInfo(&out, "CREATE STATISTICS %s ON ", statistics_name(table, columns));
@@ -165,6 +187,30 @@ dbperf_ddl_statistics(const FindingTable *table, List *columns)
 						 quote_identifier(lfirst(lc)));
 	appendStringInfo(&out, " FROM %s;\nANALYZE %s", table->name, table->name);
 	return out.data;
+}
+
+/*
+ * A higher statistics target for a column, and ANALYZE to use it; NULL if it has
+ * that already, or belongs to the system.
+ */
+char *
+dbperf_ddl_target(const FindingTable *table, const char *column)
+{
+	HeapTuple tuple;
+	int		  target;
+
+	if (table->relid < FirstNormalObjectId)
+		return NULL;
+	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table->relid),
+							Int16GetDatum(dbperf_finding_column(table, column)));
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	target = dbperf_stats_target(tuple);
+	ReleaseSysCache(tuple);
+	if (target >= STATS_LARGE_TARGET)
+		return NULL;
+	return psprintf("ALTER TABLE %s ALTER COLUMN %s SET STATISTICS %d;\nANALYZE %s", table->name,
+					quote_identifier(column), STATS_LARGE_TARGET, table->name);
 }
 
 /*

@@ -126,6 +126,7 @@ extern char *dbperf_ddl_index(const FindingTable *table, List *columns);
 extern char *dbperf_ddl_indexes(const FindingTable *table, List *columns);
 extern char *dbperf_ddl_trigram(const FindingTable *table, const char *column);
 extern char *dbperf_ddl_statistics(const FindingTable *table, List *columns);
+extern char *dbperf_ddl_target(const FindingTable *table, const char *column);
 extern char *dbperf_work_mem(const FindingContext *context, double kb);
 
 DBPERF_PRIVATE_END

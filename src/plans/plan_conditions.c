@@ -97,14 +97,14 @@ find_outside(const char *text, const char *word)
 List *
 dbperf_split(const char *text, const char *word)
 {
-	char	   *rest = dbperf_strip(text);
+	const char *rest = dbperf_strip(text);
 	List	   *parts = NIL;
 	const char *p;
 
 	while ((p = find_outside(rest, word)) != NULL)
 	{
 		parts = lappend(parts, dbperf_strip(pnstrdup(rest, p - rest)));
-		rest = pstrdup(p + strlen(word));
+		rest = p + strlen(word);
 	}
 	return lappend(parts, dbperf_strip(rest));
 }

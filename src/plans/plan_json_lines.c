@@ -114,6 +114,7 @@ write_sort_groups(JsonWriter *writer, const char *line, const char *value)
 	const char *p = value;
 	const char *key = pstrdup(line);
 	char	   *part;
+	bool		open = false; /* an object for memory or disk; the line may be cut in it */
 
 	dbperf_json_open(writer, line, '{');
 	while (next_part(&p, &key, &part))
@@ -124,16 +125,22 @@ write_sort_groups(JsonWriter *writer, const char *line, const char *value)
 			dbperf_json_list(writer, "Sort Methods Used", part);
 		else if (strncmp(key, "Average ", 8) == 0)
 		{
+			if (open)
+				dbperf_json_close(writer, '}');
+			open = true;
 			dbperf_json_open(writer, psprintf("Sort Space %s", key + 8), '{');
 			dbperf_json_number(writer, "Average Sort Space Used", atof(part), 0);
 		}
-		else if (strncmp(key, "Peak ", 5) == 0)
+		else if (strncmp(key, "Peak ", 5) == 0 && open)
 		{
 			dbperf_json_number(writer, "Peak Sort Space Used", atof(part), 0);
 			dbperf_json_close(writer, '}');
+			open = false;
 		}
 		key = NULL;
 	}
+	if (open)
+		dbperf_json_close(writer, '}');
 	dbperf_json_close(writer, '}');
 }
 

@@ -262,8 +262,7 @@ report_misestimate(FindingContext *context, const PlanNode *node, const FindingT
 	{
 		finding->advice = "The statistics of the column are too coarse for this value: a higher "
 						  "statistics target keeps more of them.";
-		finding->ddl = psprintf("ALTER TABLE %s ALTER COLUMN %s SET STATISTICS 1000;\nANALYZE %s",
-								table->name, quote_identifier(linitial(columns)), table->name);
+		finding->ddl = dbperf_ddl_target(table, linitial(columns));
 	}
 	else
 		finding->advice =

@@ -288,9 +288,11 @@ expression_index(const FilteredScan *scan, const PlanCondition *condition)
 	if (OidIsValid(condition->cast_type))
 	{
 		/* between these types a cast depends on nothing else */
-		bool by_value = type == INT2OID || type == INT4OID || type == INT8OID ||
-						type == NUMERICOID || type == TEXTOID || type == VARCHAROID ||
-						type == UUIDOID;
+		bool by_value =
+			type == INT2OID || type == INT4OID || type == INT8OID || type == NUMERICOID ||
+			type == UUIDOID ||
+			((type == TEXTOID || type == VARCHAROID) && condition->cast_type != DATEOID &&
+			 condition->cast_type != TIMESTAMPOID && condition->cast_type != TIMESTAMPTZOID);
 
 		return by_value ? dbperf_ddl_index(scan->table, list_make1(psprintf("(%s)", expression)))
 						: NULL;

@@ -178,6 +178,7 @@ extern double dbperf_stats_q_error(double a, double b);
 extern StatsEvidence *dbperf_stats_grouping(const PlanNode *node, List *relations);
 
 /* stats_sample.c */
+extern int			dbperf_stats_target(HeapTuple tuple);
 extern StatsTable  *dbperf_stats_sample(Oid relid, List *evidence);
 extern StatsColumn *dbperf_stats_column(const StatsTable *table, AttrNumber attno);
 

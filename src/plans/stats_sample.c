@@ -21,8 +21,10 @@
 #include "catalog/pg_type.h"
 #include "commands/vacuum.h"
 #include "common/pg_prng.h"
+#include "core/core.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "parser/parse_node.h"
 #include "plans/stats_advice.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -58,11 +60,12 @@ typedef struct SampleRows
 /* ---- columns ---- */
 
 /*
- * The statistics target of a column that is in force.  It is an integer of four
- * bytes or two, and may be null, depending on the release.
+ * The statistics target that is in force for a column, of which this is the tuple
+ * in pg_attribute.  It is an integer of four bytes or two, and may be null,
+ * depending on the release.
  */
-static int
-target_of(HeapTuple tuple)
+int
+dbperf_stats_target(HeapTuple tuple)
 {
 	bool  isnull;
 	Datum value = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attstattarget, &isnull);
@@ -107,7 +110,7 @@ describe_column(Relation relation, AttrNumber attno, StatsColumn *column)
 	column->typmod = -1;
 	column->type = getBaseType(form->atttypid);
 	column->collation = form->attcollation;
-	column->target = target_of(tuple);
+	column->target = dbperf_stats_target(tuple);
 	if (form->attisdropped)
 		refused = "a column is gone";
 	else if (DBPERF_IS_VIRTUAL(form))
@@ -207,6 +210,28 @@ sample_query(const StatsTable *table, double percent)
 	if (percent < 100)
 		appendStringInfo(&buf, " TABLESAMPLE pg_catalog.system (%.9g) REPEATABLE (0)", percent);
 	return buf.data;
+}
+
+/*
+ * Whenever the query is analysed: its name must lead to the table that is locked
+ * and was examined, and to nothing that has taken the name since.
+ */
+static Node *
+check_table(ParseState *pstate, ColumnRef *ref)
+{
+	const StatsTable *table = pstate->p_ref_hook_state;
+
+	if (linitial_node(RangeTblEntry, pstate->p_rtable)->relid != table->relid)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table \"%s\" was renamed", table->name)));
+	return NULL;
+}
+
+static void
+set_check(ParseState *pstate, void *arg)
+{
+	pstate->p_pre_columnref_hook = check_table;
+	pstate->p_ref_hook_state = arg;
 }
 
 /*
@@ -340,7 +365,7 @@ read_rows(StatsTable *table, double percent)
 	pg_prng_seed(&rows.random, 0);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	plan = SPI_prepare(sample_query(table, percent), 0, NULL);
+	plan = SPI_prepare_params(sample_query(table, percent), set_check, table, 0);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare the query of a sample: %s",
 			 SPI_result_code_string(SPI_result));
@@ -368,6 +393,21 @@ read_rows(StatsTable *table, double percent)
 	for (int i = 0; i < table->ncolumns; i++)
 		number_values(table, &table->columns[i], &rows, i, desc);
 	MemoryContextSwitchTo(caller);
+}
+
+/* What is read. */
+typedef struct RowsReader
+{
+	StatsTable *table;
+	double		percent;
+} RowsReader;
+
+static void
+try_rows(void *arg)
+{
+	RowsReader *reader = arg;
+
+	read_rows(reader->table, reader->percent);
 }
 
 /*
@@ -425,12 +465,30 @@ partition_pages(Oid relid)
 }
 
 /*
+ * Locks the partitions of a table, so that reading it does not have to wait.
+ * Returns why it would, or NULL.
+ */
+static const char *
+lock_partitions(Oid relid)
+{
+	ListCell *lc;
+
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+			return "a partition is locked";
+	}
+	return NULL;
+}
+
+/*
  * Describes and reads a table that is locked and open.
  */
 static void
 sample_relation(StatsTable *table, Relation relation, List *evidence)
 {
-	double pages;
+	RowsReader reader;
+	double	   pages;
 
 	table->partitioned = relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	table->refused = describe_columns(table, relation, evidence);
@@ -444,6 +502,8 @@ sample_relation(StatsTable *table, Relation relation, List *evidence)
 	pages = table->partitioned ? partition_pages(table->relid) : 0;
 	if (table->refused == NULL && pages < 0)
 		table->refused = "a partition is on another server";
+	if (table->refused == NULL && table->partitioned)
+		table->refused = lock_partitions(table->relid);
 	if (table->refused != NULL)
 		return;
 	read_counts(table);
@@ -453,8 +513,11 @@ sample_relation(StatsTable *table, Relation relation, List *evidence)
 										   ALLOCSET_DEFAULT_SIZES);
 	if (!table->partitioned)
 		pages = RelationGetNumberOfBlocks(relation);
-	read_rows(table, pages > SAMPLE_PAGES ? SAMPLE_PAGES / pages * 100 : 100);
-	if (table->nrows == 0)
+	reader.table = table;
+	reader.percent = pages > SAMPLE_PAGES ? SAMPLE_PAGES / pages * 100 : 100;
+	if (!dbperf_try(try_rows, &reader))
+		table->refused = "it could not be read";
+	else if (table->nrows == 0)
 		table->refused = "it is empty";
 }
 
