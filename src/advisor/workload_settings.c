@@ -17,6 +17,7 @@
 #include "advisor/workload_int.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_db_role_setting.h"
+#include "core/core.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -28,26 +29,16 @@
 /* in the order of increasing precedence */
 #define NUM_SOURCES 4
 
-/* What counts; a release that lacks one of them just has no such setting. */
-static const char *const setting_names[] = {
-	"constraint_exclusion",
-	"cursor_tuple_fraction",
+/*
+ * What counts beside the settings of the planner; a release that lacks one just
+ * has no such setting.
+ */
+static const char *const other_names[] = {
 	"DateStyle",
 	"default_text_search_config",
-	"effective_cache_size",
-	"effective_io_concurrency",
-	"from_collapse_limit",
-	"hash_mem_multiplier",
 	"IntervalStyle",
-	"jit",
-	"join_collapse_limit",
-	"max_parallel_workers",
-	"max_parallel_workers_per_gather",
 	"plan_cache_mode",
-	"random_page_cost",
-	"recursive_worktable_factor",
 	"row_security",
-	"seq_page_cost",
 	"standard_conforming_strings",
 	"backslash_quote",
 	"array_nulls",
@@ -58,49 +49,6 @@ static const char *const setting_names[] = {
 	"TimeZone",
 	"timezone_abbreviations",
 	"transform_null_equals",
-	"work_mem",
-	"cpu_tuple_cost",
-	"cpu_index_tuple_cost",
-	"cpu_operator_cost",
-	"parallel_setup_cost",
-	"parallel_tuple_cost",
-	"parallel_leader_participation",
-	"min_parallel_table_scan_size",
-	"min_parallel_index_scan_size",
-	"enable_async_append",
-	"enable_bitmapscan",
-	"enable_distinct_reordering",
-	"enable_gathermerge",
-	"enable_group_by_reordering",
-	"enable_hashagg",
-	"enable_hashjoin",
-	"enable_incremental_sort",
-	"enable_indexonlyscan",
-	"enable_indexscan",
-	"enable_material",
-	"enable_memoize",
-	"enable_mergejoin",
-	"enable_nestloop",
-	"enable_parallel_append",
-	"enable_parallel_hash",
-	"enable_partition_pruning",
-	"enable_partitionwise_aggregate",
-	"enable_partitionwise_join",
-	"enable_presorted_aggregate",
-	"enable_self_join_elimination",
-	"enable_seqscan",
-	"enable_sort",
-	"enable_tidscan",
-	"geqo",
-	"geqo_effort",
-	"geqo_generations",
-	"geqo_pool_size",
-	"geqo_seed",
-	"geqo_selection_bias",
-	"geqo_threshold",
-	"jit_above_cost",
-	"jit_inline_above_cost",
-	"jit_optimize_above_cost",
 };
 
 /*
@@ -175,6 +123,28 @@ stored_search_path(Datum **entries, const int *counts)
 }
 
 /*
+ * Adds a setting, if the role or the database has another value than the session.
+ */
+static void
+add_setting(List **settings, const char *name, Datum **entries, const int *counts)
+{
+	const char	   *now = GetConfigOption(name, true, false);
+	char		   *value = NULL;
+	SubjectSetting *setting;
+
+	if (now == NULL)
+		return;
+	for (int i = NUM_SOURCES - 1; i >= 0 && value == NULL; i--)
+		value = find_stored(name, entries[i], counts[i]);
+	if (strcmp(value != NULL ? value : GetConfigOptionResetString(name), now) == 0)
+		return;
+	setting = palloc(sizeof(SubjectSetting));
+	setting->name = pstrdup(name);
+	setting->value = value;
+	*settings = lappend(*settings, setting);
+}
+
+/*
  * The settings that statements of a role ran under in this database, as far as
  * they differ from what the session has now.
  */
@@ -192,24 +162,10 @@ dbperf_workload_settings(Oid role)
 		counts[i] = read_stored(catalog, databases[i], roles[i], &entries[i]);
 	table_close(catalog, AccessShareLock);
 
-	for (int n = 0; n < lengthof(setting_names); n++)
-	{
-		const char	   *name = setting_names[n];
-		const char	   *now = GetConfigOption(name, true, false);
-		char		   *value = NULL;
-		SubjectSetting *setting;
-
-		if (now == NULL)
-			continue;
-		for (int i = NUM_SOURCES - 1; i >= 0 && value == NULL; i--)
-			value = find_stored(name, entries[i], counts[i]);
-		if (strcmp(value != NULL ? value : GetConfigOptionResetString(name), now) == 0)
-			continue;
-		setting = palloc(sizeof(SubjectSetting));
-		setting->name = pstrdup(name);
-		setting->value = value;
-		settings = lappend(settings, setting);
-	}
+	for (int n = 0; n < dbperf_num_planner_settings; n++)
+		add_setting(&settings, dbperf_planner_settings[n], entries, counts);
+	for (int n = 0; n < lengthof(other_names); n++)
+		add_setting(&settings, other_names[n], entries, counts);
 	return lappend(settings, stored_search_path(entries, counts));
 }
 

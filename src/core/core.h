@@ -71,9 +71,14 @@ extern int64 dbperf_tablespace_free_bytes(Oid tablespace);
 /* plan_nodes.c */
 typedef void (*DbperfPlanVisitor)(Plan *plan, void *arg);
 
+extern void dbperf_plan_children(Plan *plan, DbperfPlanVisitor visitor, void *arg);
 extern void dbperf_walk_plan(PlannedStmt *stmt, DbperfPlanVisitor visitor, void *arg);
 extern void dbperf_explain_only(PlannedStmt *plan, const char *text, ParamListInfo params,
 								bool generic, StringInfo out);
+
+/* planner_settings.c */
+extern const char *const dbperf_planner_settings[];
+extern const int		 dbperf_num_planner_settings;
 
 /* time_limit.c */
 extern void dbperf_time_limit_begin(int timeout_ms);

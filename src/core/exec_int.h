@@ -76,14 +76,16 @@ extern DbperfStatement *dbperf_statement_make(uint32 wanted);
 extern void				dbperf_statement_carried(DbperfStatement *stmt);
 extern void dbperf_statement_of_text(DbperfStatement *stmt, const char *source, int location,
 									 int length, ParamListInfo params);
+extern void dbperf_pending_demote(SubTransactionId subid);
+
+/* exec_close.c */
 extern void
 dbperf_statement_failed(DbperfStatement *stmt, DbperfStage stage, int level, int sqlstate);
-extern void dbperf_top_check(void);
-extern void dbperf_top_failed(int sqlstate, bool alive);
-extern void dbperf_pending_aborted(void);
-extern void dbperf_pending_demote(SubTransactionId subid);
 extern bool dbperf_top_runs(void);
+extern void dbperf_top_failed(int sqlstate, bool alive);
 extern void dbperf_statements_close(SubTransactionId from);
+extern void dbperf_pending_aborted(void);
+extern void dbperf_top_check(void);
 
 /* utility_hooks.c */
 extern void dbperf_start_unwrapped(QueryDesc *queryDesc);
@@ -132,6 +134,22 @@ statement_begin(DbperfStatement *stmt, QueryDesc *desc, uint64 queryid, Timestam
 	stmt->notify_started = false;
 	stmt->notify_run = false;
 	stmt->measured = false;
+}
+
+/*
+ * A statement is open no more, and may be gone.
+ */
+static inline void
+statement_close(DbperfStatement *stmt)
+{
+	dbperf_exec.num_open--;
+	if (stmt == dbperf_exec.top)
+		stmt->desc = NULL;
+	else
+	{
+		dlist_delete(&stmt->node);
+		dbperf_statement_free(stmt);
+	}
 }
 
 DBPERF_PRIVATE_END

@@ -14,64 +14,89 @@
 #include "tcop/dest.h"
 #include "utils/snapmgr.h"
 
-static void walk_node(Plan *plan, DbperfPlanVisitor visitor, void *arg);
-
+/* Shows each plan of a list to the visitor. */
 static void
-walk_nodes(List *plans, DbperfPlanVisitor visitor, void *arg)
+visit_list(List *plans, DbperfPlanVisitor visitor, void *arg)
 {
 	ListCell *lc;
 
 	foreach (lc, plans)
-		walk_node(lfirst(lc), visitor, arg);
+		visitor(lfirst(lc), arg);
 }
 
 /*
- * Shows all nodes of a plan tree to the visitor.  Subplans of expressions are
- * not below their node, but in the statement's list.
+ * Shows each child of a node to the visitor, in EXPLAIN's order.  Plans that are
+ * reached through expressions (InitPlans, SubPlans, CTEs) are no children: they
+ * all stand in PlannedStmt.subplans.  The Agg and Sort nodes in an Agg's chain
+ * are no plans of their own either, they describe further passes.
  */
-static void
-walk_node(Plan *plan, DbperfPlanVisitor visitor, void *arg)
+void
+dbperf_plan_children(Plan *plan, DbperfPlanVisitor visitor, void *arg)
 {
-	if (plan == NULL)
-		return;
-	check_stack_depth();
-	visitor(plan, arg);
+	if (outerPlan(plan) != NULL)
+		visitor(outerPlan(plan), arg);
+	if (innerPlan(plan) != NULL)
+		visitor(innerPlan(plan), arg);
 
 	switch (nodeTag(plan))
 	{
-		case T_BitmapAnd:
-			walk_nodes(((BitmapAnd *) plan)->bitmapplans, visitor, arg);
-			break;
-		case T_BitmapOr:
-			walk_nodes(((BitmapOr *) plan)->bitmapplans, visitor, arg);
-			break;
 		case T_Append:
-			walk_nodes(((Append *) plan)->appendplans, visitor, arg);
+			visit_list(((Append *) plan)->appendplans, visitor, arg);
 			break;
 		case T_MergeAppend:
-			walk_nodes(((MergeAppend *) plan)->mergeplans, visitor, arg);
+			visit_list(((MergeAppend *) plan)->mergeplans, visitor, arg);
+			break;
+		case T_BitmapAnd:
+			visit_list(((BitmapAnd *) plan)->bitmapplans, visitor, arg);
+			break;
+		case T_BitmapOr:
+			visit_list(((BitmapOr *) plan)->bitmapplans, visitor, arg);
 			break;
 		case T_SubqueryScan:
-			walk_node(((SubqueryScan *) plan)->subplan, visitor, arg);
+			visitor(((SubqueryScan *) plan)->subplan, arg);
 			break;
 		case T_CustomScan:
-			walk_nodes(((CustomScan *) plan)->custom_plans, visitor, arg);
+			visit_list(((CustomScan *) plan)->custom_plans, visitor, arg);
 			break;
 		default:
 			break;
 	}
-	walk_node(plan->lefttree, visitor, arg);
-	walk_node(plan->righttree, visitor, arg);
+}
+
+/* A walk over all nodes. */
+typedef struct PlanWalk
+{
+	DbperfPlanVisitor visitor;
+	void			 *arg;
+} PlanWalk;
+
+static void
+walk_node(Plan *plan, void *arg)
+{
+	PlanWalk *walk = arg;
+
+	check_stack_depth();
+	walk->visitor(plan, walk->arg);
+	dbperf_plan_children(plan, walk_node, walk);
 }
 
 /*
- * Shows all nodes of a statement's plan to the visitor.
+ * Shows all nodes of a statement's plan to the visitor, subplans included.
  */
 void
 dbperf_walk_plan(PlannedStmt *stmt, DbperfPlanVisitor visitor, void *arg)
 {
-	walk_node(stmt->planTree, visitor, arg);
-	walk_nodes(stmt->subplans, visitor, arg);
+	PlanWalk  walk = {visitor, arg};
+	ListCell *lc;
+
+	if (stmt->planTree != NULL)
+		walk_node(stmt->planTree, &walk);
+	foreach (lc, stmt->subplans)
+	{
+		/* the planner leaves holes */
+		if (lfirst(lc) != NULL)
+			walk_node(lfirst(lc), &walk);
+	}
 }
 
 /*

@@ -30,12 +30,12 @@
 
 #include "catalog/catversion.h"
 #include "miscadmin.h"
+#include "monitor/dump_file.h"
 #include "monitor/latency_int.h"
 #include "monitor/monitor_int.h"
 #include "port/pg_crc32c.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #define LATENCY_DUMP_PATH "pg_stat/dbperf_latency.stat"
@@ -95,12 +95,6 @@ typedef struct DumpOrder
 	TimestampTz seen;
 	uint32		slot;
 } DumpOrder;
-
-static void *
-dump_alloc(Size size)
-{
-	return MemoryContextAllocExtended(TopMemoryContext, size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
-}
 
 /* Writes some bytes.  Returns false with errno set if that fails. */
 static bool
@@ -243,41 +237,29 @@ dump_slots(DumpFile *dump, DumpOrder *order, TimestampTz now)
 	return fwrite(&dump->crc, sizeof(dump->crc), 1, dump->file) == 1;
 }
 
+static bool
+dump_write(FILE *file, void *arg)
+{
+	DumpFile dump = {.file = file};
+
+	INIT_CRC32C(dump.crc);
+	return dump_slots(&dump, arg, GetCurrentTimestamp());
+}
+
 /*
  * Writes the dump.
  */
 static void
 latency_dump(const char *path)
 {
-	DumpFile   dump = {0};
-	DumpOrder *order = dump_alloc(Max(dbperf_max_queries, 1) * sizeof(DumpOrder));
-	char	   temp[MAXPGPATH];
-	bool	   written = false;
+	DumpOrder *order = dbperf_dump_alloc(Max(dbperf_max_queries, 1) * sizeof(DumpOrder));
 
-	snprintf(temp, sizeof(temp), "%s.tmp", path);
 	if (order == NULL)
 	{
-		ereport(LOG, (errcode(ERRCODE_OUT_OF_MEMORY),
-					  errmsg("could not write file \"%s\": out of memory", temp)));
+		dbperf_dump_no_memory(path);
 		return;
 	}
-	INIT_CRC32C(dump.crc);
-	dump.file = AllocateFile(temp, PG_BINARY_W);
-	if (dump.file != NULL)
-	{
-		int save_errno;
-
-		written = dump_slots(&dump, order, GetCurrentTimestamp());
-		save_errno = errno;
-		if (FreeFile(dump.file) != 0)
-			written = false;
-		else
-			errno = save_errno;
-	}
-	if (!written)
-		ereport(LOG, (errcode_for_file_access(), errmsg("could not write file \"%s\": %m", temp)));
-	if (!written || durable_rename(temp, path, LOG) != 0)
-		(void) unlink(temp);
+	dbperf_dump_replace(path, dump_write, order);
 	pfree(order);
 }
 
@@ -460,7 +442,7 @@ dump_read_slot(DumpFile *dump)
 			return false;
 		}
 	}
-	texts = dump_alloc(Max(len, 1));
+	texts = dbperf_dump_alloc(Max(len, 1));
 	if (texts == NULL)
 	{
 		dump->problem = "could not be read: out of memory";

@@ -312,7 +312,7 @@ extern Size dbperf_mask_plan(char *dst, Size dstsize, const char *src, Size srcl
 /* tags.c */
 extern Size dbperf_parse_tags(char *dst, Size dstsize, const char *src, Size srclen);
 
-/* ---- plans (plan.c, plan_text.c) ---- */
+/* ---- plans (plan.c, plan_outline.c) ---- */
 
 /* What a walk over a finished plan finds, before anything is printed. */
 typedef struct PlanFacts
@@ -325,14 +325,17 @@ typedef struct PlanFacts
 /*
  * plan.c
  *
- * The first two raise an error if a plan or an expression is nested too deeply
- * for the stack.  dbperf_plan_inspect allocates nothing and reads no catalogs;
- * dbperf_plan_structure does both.  dbperf_plan_id does neither, nor does it
- * raise errors.
+ * None of these allocates or reads catalogs.  dbperf_plan_inspect raises an error
+ * if a plan or an expression is nested too deeply for the stack; the others raise
+ * none.
  */
+extern Index  dbperf_scanned_rti(Plan *plan);
+extern Oid	  dbperf_scanned_index(Plan *plan, ScanDirection *dir);
 extern void	  dbperf_plan_inspect(PlannedStmt *stmt, PlanFacts *facts);
-extern void	  dbperf_plan_structure(PlannedStmt *stmt, StringInfo out);
 extern uint64 dbperf_plan_id(PlannedStmt *stmt);
+
+/* plan_outline.c */
+extern void dbperf_plan_structure(PlannedStmt *stmt, StringInfo out);
 
 DBPERF_PRIVATE_END
 

@@ -7,7 +7,7 @@
  * megabytes, costs more than a slow statement should pay for being recorded.
  * So a plan is walked first: the walk counts the nodes, finds the largest
  * constant and hashes the structure.  What is too large to be explained is
- * stored as an outline: the names of its nodes, relations and indexes.
+ * stored as an outline, see plan_outline.c.
  *
  * The hash names the plan's shape and not this execution: which nodes, over
  * which relations and indexes, joined how.  Costs, row estimates, constants
@@ -21,22 +21,13 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "core/core.h"
+#include "core/exec_hooks.h"
 #include "miscadmin.h"
-#include "nodes/extensible.h"
+#include "monitor/monitor_int.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/lsyscache.h"
-
-#include "core/exec_hooks.h"
-#include "monitor/monitor_int.h"
-
-#define OUTLINE_MAX_LINES 1000
-#define OUTLINE_END "...\n"
-
-/* Called for each child of a node. */
-typedef void (*PlanVisitor)(Plan *plan, void *context);
 
 /* State of dbperf_plan_inspect and dbperf_plan_id. */
 typedef struct InspectState
@@ -48,69 +39,9 @@ typedef struct InspectState
 	bool		 too_deep; /* the stack does not reach to the end of the plan */
 } InspectState;
 
-/* State of dbperf_plan_structure. */
-typedef struct OutlineState
-{
-	PlannedStmt *stmt;
-	StringInfo	 out;
-	int			 start; /* length of out before this plan */
-	int			 lines;
-	int			 level; /* of the node at hand; 0 is a tree's root */
-	bool		 full;	/* a cap was met: write nothing more */
-} OutlineState;
-
-/* Calls visit for each plan of a list. */
-static void
-visit_list(List *plans, PlanVisitor visit, void *context)
-{
-	ListCell *lc;
-
-	foreach (lc, plans)
-		visit((Plan *) lfirst(lc), context);
-}
-
-/*
- * Calls visit for each child of a node, in EXPLAIN's order.  Plans that are
- * reached through expressions (InitPlans, SubPlans, CTEs) are no children:
- * they all stand in PlannedStmt.subplans.  The Agg and Sort nodes in an Agg's
- * chain are no plans of their own either, they describe further passes.
- */
-static void
-visit_children(Plan *plan, PlanVisitor visit, void *context)
-{
-	if (outerPlan(plan) != NULL)
-		visit(outerPlan(plan), context);
-	if (innerPlan(plan) != NULL)
-		visit(innerPlan(plan), context);
-
-	switch (nodeTag(plan))
-	{
-		case T_Append:
-			visit_list(((Append *) plan)->appendplans, visit, context);
-			break;
-		case T_MergeAppend:
-			visit_list(((MergeAppend *) plan)->mergeplans, visit, context);
-			break;
-		case T_BitmapAnd:
-			visit_list(((BitmapAnd *) plan)->bitmapplans, visit, context);
-			break;
-		case T_BitmapOr:
-			visit_list(((BitmapOr *) plan)->bitmapplans, visit, context);
-			break;
-		case T_SubqueryScan:
-			visit(((SubqueryScan *) plan)->subplan, context);
-			break;
-		case T_CustomScan:
-			visit_list(((CustomScan *) plan)->custom_plans, visit, context);
-			break;
-		default:
-			break;
-	}
-}
-
 /* Returns the range table index that a node scans, 0 if it scans none. */
-static Index
-scanned_rti(Plan *plan)
+Index
+dbperf_scanned_rti(Plan *plan)
 {
 	switch (nodeTag(plan))
 	{
@@ -138,8 +69,8 @@ scanned_rti(Plan *plan)
 }
 
 /* Returns the index that a node scans and in *dir which way, or InvalidOid. */
-static Oid
-scanned_index(Plan *plan, ScanDirection *dir)
+Oid
+dbperf_scanned_index(Plan *plan, ScanDirection *dir)
 {
 	*dir = NoMovementScanDirection;
 	switch (nodeTag(plan))
@@ -449,11 +380,11 @@ hash_node(InspectState *state, Plan *plan)
 	words[0] = (uint32) nodeTag(plan);
 	words[1] = state->depth;
 	words[2] = plan->parallel_aware ? 1 : 0;
-	words[3] = (uint32) scanned_index(plan, &dir);
+	words[3] = (uint32) dbperf_scanned_index(plan, &dir);
 	words[4] = (uint32) dir;
 	hash_words(state, words, lengthof(words));
-	if (scanned_rti(plan) > 0)
-		hash_rti(state, scanned_rti(plan));
+	if (dbperf_scanned_rti(plan) > 0)
+		hash_rti(state, dbperf_scanned_rti(plan));
 	hash_details(state, plan);
 }
 
@@ -473,7 +404,7 @@ inspect_node(Plan *plan, void *context)
 	inspect_exprs(plan, state->facts);
 
 	state->depth++;
-	visit_children(plan, inspect_node, state);
+	dbperf_plan_children(plan, inspect_node, state);
 	state->depth--;
 }
 
@@ -494,7 +425,7 @@ identify_node(Plan *plan, void *context)
 	hash_node(state, plan);
 
 	state->depth++;
-	visit_children(plan, identify_node, state);
+	dbperf_plan_children(plan, identify_node, state);
 	state->depth--;
 }
 
@@ -502,7 +433,7 @@ identify_node(Plan *plan, void *context)
  * Walks a finished plan, subplans included, with visit.
  */
 static void
-walk_plan(InspectState *state, PlannedStmt *stmt, PlanVisitor visit)
+walk_plan(InspectState *state, PlannedStmt *stmt, DbperfPlanVisitor visit)
 {
 	uint32	  index = 0;
 	ListCell *lc;
@@ -560,298 +491,4 @@ dbperf_plan_id(PlannedStmt *stmt)
 	state.facts = NULL;
 	walk_plan(&state, stmt, identify_node);
 	return state.too_deep ? 0 : state.hash;
-}
-
-/* ---- outline ---- */
-
-/* Returns how EXPLAIN calls a join's type, between "Hash" and "Join". */
-static const char *
-join_type_name(JoinType jointype)
-{
-	if (DBPERF_IS_RIGHT_ANTI_JOIN(jointype))
-		return " Right Anti";
-	if (DBPERF_IS_RIGHT_SEMI_JOIN(jointype))
-		return " Right Semi";
-	switch (jointype)
-	{
-		case JOIN_LEFT:
-			return " Left";
-		case JOIN_FULL:
-			return " Full";
-		case JOIN_RIGHT:
-			return " Right";
-		case JOIN_SEMI:
-			return " Semi";
-		case JOIN_ANTI:
-			return " Anti";
-		default:
-			return "";
-	}
-}
-
-/* EXPLAIN's names of the nodes whose name depends on their type alone. */
-static const struct
-{
-	NodeTag		tag;
-	const char *name;
-} node_names[] = {{T_Result, "Result"},
-				  {T_ProjectSet, "ProjectSet"},
-				  {T_Append, "Append"},
-				  {T_MergeAppend, "Merge Append"},
-				  {T_RecursiveUnion, "Recursive Union"},
-				  {T_BitmapAnd, "BitmapAnd"},
-				  {T_BitmapOr, "BitmapOr"},
-				  {T_SeqScan, "Seq Scan"},
-				  {T_SampleScan, "Sample Scan"},
-				  {T_IndexScan, "Index Scan"},
-				  {T_IndexOnlyScan, "Index Only Scan"},
-				  {T_BitmapIndexScan, "Bitmap Index Scan"},
-				  {T_BitmapHeapScan, "Bitmap Heap Scan"},
-				  {T_TidScan, "Tid Scan"},
-				  {T_TidRangeScan, "Tid Range Scan"},
-				  {T_SubqueryScan, "Subquery Scan"},
-				  {T_FunctionScan, "Function Scan"},
-				  {T_ValuesScan, "Values Scan"},
-				  {T_TableFuncScan, "Table Function Scan"},
-				  {T_CteScan, "CTE Scan"},
-				  {T_NamedTuplestoreScan, "Named Tuplestore Scan"},
-				  {T_WorkTableScan, "WorkTable Scan"},
-				  {T_NestLoop, "Nested Loop"},
-				  {T_MergeJoin, "Merge"},
-				  {T_HashJoin, "Hash"},
-				  {T_Gather, "Gather"},
-				  {T_GatherMerge, "Gather Merge"},
-				  {T_Material, "Materialize"},
-				  {T_Memoize, "Memoize"},
-				  {T_Sort, "Sort"},
-				  {T_IncrementalSort, "Incremental Sort"},
-				  {T_Group, "Group"},
-				  {T_WindowAgg, "WindowAgg"},
-				  {T_Unique, "Unique"},
-				  {T_LockRows, "LockRows"},
-				  {T_Limit, "Limit"},
-				  {T_Hash, "Hash"}};
-
-/* Returns a node's name out of the table. */
-static const char *
-plain_name(Plan *plan)
-{
-	for (int i = 0; i < (int) lengthof(node_names); i++)
-	{
-		if (node_names[i].tag == nodeTag(plan))
-			return node_names[i].name;
-	}
-	return "???";
-}
-
-/* Returns EXPLAIN's name of what a ModifyTable or a foreign scan does. */
-static const char *
-command_name(CmdType operation)
-{
-	switch (operation)
-	{
-		case CMD_INSERT:
-			return "Insert";
-		case CMD_UPDATE:
-			return "Update";
-		case CMD_DELETE:
-			return "Delete";
-		case CMD_MERGE:
-			return "Merge";
-		default:
-			return "Scan";
-	}
-}
-
-/* Appends EXPLAIN's name of an Agg. */
-static void
-append_agg_name(StringInfo out, Agg *agg)
-{
-	static const char *const names[] = {[AGG_PLAIN] = "Aggregate",
-										[AGG_SORTED] = "GroupAggregate",
-										[AGG_HASHED] = "HashAggregate",
-										[AGG_MIXED] = "MixedAggregate"};
-
-	if (DO_AGGSPLIT_SKIPFINAL(agg->aggsplit))
-		appendStringInfoString(out, "Partial ");
-	else if (DO_AGGSPLIT_COMBINE(agg->aggsplit))
-		appendStringInfoString(out, "Finalize ");
-
-	appendStringInfoString(out, names[agg->aggstrategy]);
-}
-
-/* Appends a join's name: inner nested loops do not say that they join. */
-static void
-append_join_name(StringInfo out, Join *join)
-{
-	appendStringInfoString(out, plain_name(&join->plan));
-	if (!IsA(join, NestLoop) || join->jointype != JOIN_INNER)
-		appendStringInfo(out, "%s Join", join_type_name(join->jointype));
-}
-
-/* Appends a node's name as EXPLAIN writes it, up to what it works on. */
-static void
-append_node_name(StringInfo out, Plan *plan)
-{
-	if (plan->parallel_aware)
-		appendStringInfoString(out, "Parallel ");
-	switch (nodeTag(plan))
-	{
-		case T_NestLoop:
-		case T_MergeJoin:
-		case T_HashJoin:
-			append_join_name(out, (Join *) plan);
-			break;
-		case T_Agg:
-			append_agg_name(out, (Agg *) plan);
-			break;
-		case T_SetOp:
-			appendStringInfoString(out, ((SetOp *) plan)->strategy == SETOP_HASHED ? "HashSetOp"
-																				   : "SetOp");
-			break;
-		case T_ModifyTable:
-			appendStringInfoString(out, command_name(((ModifyTable *) plan)->operation));
-			break;
-		case T_ForeignScan:
-			appendStringInfo(out, "Foreign %s", command_name(((ForeignScan *) plan)->operation));
-			break;
-		case T_CustomScan:
-			appendStringInfo(out, "Custom Scan (%s)", ((CustomScan *) plan)->methods->CustomName);
-			break;
-		default:
-			appendStringInfoString(out, plain_name(plan));
-			break;
-	}
-}
-
-/* Appends " on relation alias" for a range table entry, if it has a name. */
-static void
-append_target(StringInfo out, PlannedStmt *stmt, Index rti)
-{
-	RangeTblEntry *rte;
-	const char	  *alias;
-	char		  *name = NULL;
-
-	if (rti == 0 || rti > (Index) list_length(stmt->rtable))
-		return;
-	rte = rt_fetch(rti, stmt->rtable);
-	alias = rte->eref != NULL ? rte->eref->aliasname : NULL;
-	if (rte->rtekind == RTE_RELATION)
-		name = get_rel_name(rte->relid);
-	if (name != NULL)
-		appendStringInfo(out, " on %s", quote_identifier(name));
-	else if (alias != NULL)
-		appendStringInfoString(out, " on");
-	if (alias != NULL && (name == NULL || strcmp(name, alias) != 0))
-		appendStringInfo(out, " %s", quote_identifier(alias));
-}
-
-/* Appends what a node works on: its index and its relation. */
-static void
-append_node_objects(StringInfo out, PlannedStmt *stmt, Plan *plan)
-{
-	ScanDirection dir;
-	Oid			  indexid = scanned_index(plan, &dir);
-	const char	 *index = OidIsValid(indexid) ? get_rel_name(indexid) : NULL;
-
-	if (ScanDirectionIsBackward(dir))
-		appendStringInfoString(out, " Backward");
-	if (IsA(plan, BitmapIndexScan))
-	{
-		/* Its relation stands in the Bitmap Heap Scan above it. */
-		if (index != NULL)
-			appendStringInfo(out, " on %s", quote_identifier(index));
-		return;
-	}
-	if (index != NULL)
-		appendStringInfo(out, " using %s", quote_identifier(index));
-	if (IsA(plan, ModifyTable))
-		append_target(out, stmt, ((ModifyTable *) plan)->nominalRelation);
-	else
-		append_target(out, stmt, scanned_rti(plan));
-}
-
-/*
- * Ends a line that starts at offset "start" of the output.  A line that does
- * not fit is taken back; from then on nothing is written but the mark that
- * the outline is cut.
- */
-static void
-outline_end_line(OutlineState *state, int start)
-{
-	StringInfo out = state->out;
-	int		   limit = state->start + dbperf_max_plan_length - (int) strlen(OUTLINE_END);
-
-	appendStringInfoChar(out, '\n');
-	if (++state->lines <= OUTLINE_MAX_LINES && out->len <= limit)
-		return;
-
-	state->full = true;
-	out->len = start;
-	out->data[start] = '\0';
-	if (start <= limit)
-		appendStringInfoString(out, OUTLINE_END);
-}
-
-/* PlanVisitor: writes the line of a node and then those of its children. */
-static void
-outline_node(Plan *plan, void *context)
-{
-	OutlineState *state = (OutlineState *) context;
-	int			  start = state->out->len;
-
-	check_stack_depth();
-
-	if (state->full)
-		return;
-	if (state->level > 0)
-	{
-		appendStringInfoSpaces(state->out, 6 * state->level - 4);
-		appendStringInfoString(state->out, "->  ");
-	}
-	append_node_name(state->out, plan);
-	append_node_objects(state->out, state->stmt, plan);
-	outline_end_line(state, start);
-
-	state->level++;
-	visit_children(plan, outline_node, state);
-	state->level--;
-}
-
-/*
- * Appends an outline of a plan's structure to *out: node names, relations and
- * indexes, indented as EXPLAIN does, no expressions; then each subplan under
- * the number that EXPLAIN gives it.  Cut after OUTLINE_MAX_LINES lines or
- * dbperf.max_plan_length bytes; a last line of three dots says so.
- *
- * Reads the catalogs for names, so the caller must be in a transaction that
- * has not failed; allocates in the current memory context.  Raises an error
- * if the plan is nested too deeply for the stack.
- */
-void
-dbperf_plan_structure(PlannedStmt *stmt, StringInfo out)
-{
-	OutlineState state;
-	ListCell	*lc;
-	int			 number = 0;
-
-	memset(&state, 0, sizeof(state));
-	state.stmt = stmt;
-	state.out = out;
-	state.start = out->len;
-
-	if (stmt->planTree != NULL)
-		outline_node(stmt->planTree, &state);
-	foreach (lc, stmt->subplans)
-	{
-		int start = out->len;
-
-		number++;
-		if (lfirst(lc) == NULL || state.full)
-			continue;
-		appendStringInfo(out, "SubPlan %d", number);
-		outline_end_line(&state, start);
-		state.level = 1;
-		outline_node((Plan *) lfirst(lc), &state);
-	}
 }

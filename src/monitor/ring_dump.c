@@ -29,11 +29,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "monitor/dump_file.h"
 #include "monitor/ring.h"
 #include "port/pg_bswap.h"
 #include "port/pg_crc32c.h"
 #include "storage/fd.h"
-#include "utils/memutils.h"
 
 #define DUMP_MAGIC 0x64627072 /* as a number, so it shows the byte order */
 #define DUMP_LAYOUT 1		  /* of this file's structs */
@@ -82,16 +82,6 @@ typedef struct DumpReader
 	Size	   bufsize;
 	char	   problem[128]; /* what is wrong with the file */
 } DumpReader;
-
-/*
- * Allocates a buffer, or returns NULL if there is no memory.  In the middle of
- * start-up or exit only the top context is sure to exist; free it explicitly.
- */
-static char *
-dump_alloc(Size size)
-{
-	return MemoryContextAllocExtended(TopMemoryContext, size, MCXT_ALLOC_NO_OOM);
-}
 
 /* Returns the checksum of a header. */
 static pg_crc32c
@@ -168,50 +158,42 @@ dump_write(DbperfRing *ring, FILE *file, uint32 format, char *buf, Size bufsize)
 	return dump_write_entry(file, 0, records, NULL, 0);
 }
 
+/* What is written. */
+typedef struct DumpWriter
+{
+	DbperfRing *ring;
+	uint32		format;
+	char	   *buf;
+	Size		bufsize;
+} DumpWriter;
+
+static bool
+dump_write_ring(FILE *file, void *arg)
+{
+	DumpWriter *writer = arg;
+
+	return dump_write(writer->ring, file, writer->format, writer->buf, writer->bufsize);
+}
+
 /*
  * Writes all readable records and the counts to path.  format is the number
  * that dbperf_ring_load must be given to accept them.
  *
- * To be called when nobody writes any more.  Problems are logged; then there
- * is no file, or still the previous one.
+ * To be called when nobody writes any more.
  */
 void
 dbperf_ring_dump(DbperfRing *ring, const char *path, uint32 format)
 {
-	Size  bufsize = dbperf_ring_max_record(ring);
-	char  temp[MAXPGPATH];
-	char *buf;
-	FILE *file;
-	bool  written = false;
+	DumpWriter writer = {ring, format, NULL, dbperf_ring_max_record(ring)};
 
-	snprintf(temp, sizeof(temp), "%s.tmp", path);
-
-	buf = dump_alloc(bufsize);
-	if (buf == NULL)
+	writer.buf = dbperf_dump_alloc(writer.bufsize);
+	if (writer.buf == NULL)
 	{
-		ereport(LOG, (errcode(ERRCODE_OUT_OF_MEMORY),
-					  errmsg("could not write file \"%s\": out of memory", temp)));
+		dbperf_dump_no_memory(path);
 		return;
 	}
-
-	file = AllocateFile(temp, PG_BINARY_W);
-	if (file != NULL)
-	{
-		int save_errno;
-
-		written = dump_write(ring, file, format, buf, bufsize);
-		save_errno = errno;
-		if (FreeFile(file) != 0)
-			written = false;
-		else
-			errno = save_errno;
-	}
-
-	if (!written)
-		ereport(LOG, (errcode_for_file_access(), errmsg("could not write file \"%s\": %m", temp)));
-	if (!written || durable_rename(temp, path, LOG) != 0)
-		(void) unlink(temp);
-	pfree(buf);
+	dbperf_dump_replace(path, dump_write_ring, &writer);
+	pfree(writer.buf);
 }
 
 /*
@@ -368,7 +350,7 @@ dump_read(DumpReader *reader, DbperfRing *ring, uint32 format)
 
 	/* No record is longer than the file, or than the ring takes. */
 	reader->bufsize = (Size) Min(reader->remaining, (uint64) dbperf_ring_max_record(ring));
-	reader->buf = dump_alloc(Max(reader->bufsize, 1));
+	reader->buf = dbperf_dump_alloc(Max(reader->bufsize, 1));
 	if (reader->buf == NULL)
 	{
 		strlcpy(reader->problem, "could not be read: out of memory", sizeof(reader->problem));
