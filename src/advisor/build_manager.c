@@ -221,9 +221,10 @@ manage(void *arg)
 		"UPDATE dbperf.index_build_queue SET attempts = attempts + 1,"
 		" not_before = now() + (attempts + 1) * CASE WHEN cleanup THEN interval '1 minute'"
 		"  ELSE interval '5 seconds' END WHERE id = $1";
+	/* greatest() would make a time of the null that an empty queue gives */
 	static const char *const waiting =
-		"SELECT greatest(ceil(extract(epoch FROM min(not_before) - now()) * 1000), 0)::int8,"
-		"       count(*) > 0 FROM dbperf.index_build_queue";
+		"SELECT greatest(ceil(extract(epoch FROM min(not_before) - now()) * 1000), 0)::int8"
+		" FROM dbperf.index_build_queue HAVING count(*) > 0";
 	Visit		*visit = arg;
 	StoreSession session;
 	StoreArgs	 args = {0};
@@ -243,10 +244,8 @@ manage(void *arg)
 		dbperf_store_arg(&args, INT8OID, Int64GetDatum(visit->next.id));
 		(void) dbperf_store_execute(count, &args);
 	}
-	(void) dbperf_store_execute(waiting, NULL);
-	visit->retry_ms = DatumGetInt64(dbperf_store_value(0, 1, &isnull));
-	if (isnull)
-		visit->retry_ms = -1;
+	if (running < 0 && !visit->start && dbperf_store_execute(waiting, NULL) > 0)
+		visit->retry_ms = DatumGetInt64(dbperf_store_value(0, 1, &isnull));
 	dbperf_store_close(&session);
 }
 

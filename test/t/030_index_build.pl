@@ -34,6 +34,27 @@ $node->safe_psql(
 	GRANT USAGE, CREATE ON SCHEMA shop TO alice, owners;
 });
 
+# Nothing is to be built: the manager looks once, after a start, and has nothing to
+# come back for.
+$node->safe_psql(
+	'postgres', q{
+	CREATE FUNCTION managers_seen() RETURNS bigint LANGUAGE plpgsql AS $$
+	DECLARE
+		pids int[] = '{}';
+	BEGIN
+		FOR i IN 1 .. 100
+		LOOP
+			PERFORM pg_stat_clear_snapshot(), pg_sleep(0.02);
+			pids = pids || ARRAY(SELECT pid FROM pg_stat_activity
+								  WHERE backend_type = 'dbperf build manager');
+		END LOOP;
+		RETURN count(DISTINCT p) FROM unnest(pids) AS p;
+	END $$;
+});
+$node->restart;
+cmp_ok($node->safe_psql('postgres', 'SELECT managers_seen()'), '<=', 1,
+	'without anything to build the manager comes once at most');
+
 sub sql
 {
 	my ($sql, @options) = @_;
