@@ -16,31 +16,11 @@
 #include "core/compat.h"
 #include "miscadmin.h"
 #include "pool/pool_console.h"
-#include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 /* ---- one conversation ---- */
-
-/* What libpq says is part of an answer or of no interest. */
-static void
-ignore_notice(void *arg, const PGresult *result)
-{
-}
-
-/* Keeps what libpq says of a failure, without its line end. */
-static void
-keep_error(PoolConsole *console, const char *message)
-{
-	int len = (int) strlen(message);
-
-	while (len > 0 && (message[len - 1] == '\n' || message[len - 1] == ' '))
-		len--;
-	len = Min(len, (int) sizeof(console->error) - 1);
-	memcpy(console->error, message, len);
-	console->error[len] = '\0';
-}
 
 /*
  * Ends a conversation at any time; what error says stays.
@@ -48,25 +28,7 @@ keep_error(PoolConsole *console, const char *message)
 void
 dbperf_pool_console_close(PoolConsole *console)
 {
-	if (console->result != NULL)
-		PQclear(console->result);
-	console->result = NULL;
-	if (console->conn != NULL)
-	{
-		PQfinish(console->conn);
-		ReleaseExternalFD();
-	}
-	console->conn = NULL;
-	console->command[0] = '\0';
-	console->stage = CONSOLE_CLOSED;
-}
-
-/* It failed: libpq knows why. */
-static void
-fail(PoolConsole *console)
-{
-	keep_error(console, PQerrorMessage(console->conn));
-	dbperf_pool_console_close(console);
+	dbperf_talk_close(&console->talk);
 }
 
 /*
@@ -97,39 +59,20 @@ put_address(char *to, size_t size, int process)
 }
 
 /*
- * Starts a conversation with a process, or goes on with it if it is ready:
- * connects, then sends the command.  Raises no error; a failure shows in the
- * stage and in error.
+ * Starts a conversation with a process: connects, then sends the command, which
+ * must stay until the conversation has been waited for.  Raises no error; a
+ * failure shows in the stage and in error.
  */
 void
 dbperf_pool_console_begin(PoolConsole *console, int process, const char *command)
 {
-	char address[2 * MAXPGPATH + 256];
+	static const char *const keywords[] = {"dbname", NULL};
+	char					 address[2 * MAXPGPATH + 256];
+	const char *const		 values[] = {address, NULL};
 
-	memset(console, 0, sizeof(PoolConsole));
 	console->process = process;
 	put_address(address, sizeof(address), process);
-	strlcpy(console->command, command, sizeof(console->command));
-	if (!AcquireExternalFD())
-	{
-		keep_error(console, "too many open files");
-		return;
-	}
-	console->conn = PQconnectStart(address);
-	if (console->conn == NULL)
-	{
-		ReleaseExternalFD();
-		keep_error(console, "out of memory");
-		return;
-	}
-	if (PQstatus(console->conn) == CONNECTION_BAD)
-	{
-		fail(console);
-		return;
-	}
-	PQsetNoticeReceiver(console->conn, ignore_notice, NULL);
-	console->polling = PGRES_POLLING_WRITING;
-	console->stage = CONSOLE_CONNECTING;
+	dbperf_talk_begin(&console->talk, keywords, values, true, command);
 }
 
 /*
@@ -138,95 +81,7 @@ dbperf_pool_console_begin(PoolConsole *console, int process, const char *command
 void
 dbperf_pool_console_send(PoolConsole *console, const char *command)
 {
-	Assert(console->stage == CONSOLE_READY);
-	if (console->result != NULL)
-		PQclear(console->result);
-	console->result = NULL;
-	console->error[0] = '\0';
-	if (PQsendQuery(console->conn, command) == 0)
-		fail(console);
-	else
-		console->stage = CONSOLE_ASKED;
-}
-
-/* The connection stands: the command that waits for it can be sent. */
-static void
-connected(PoolConsole *console)
-{
-	char command[sizeof(console->command)];
-
-	console->stage = CONSOLE_READY;
-	strlcpy(command, console->command, sizeof(command));
-	console->command[0] = '\0';
-	if (PQsetnonblocking(console->conn, 1) != 0)
-		fail(console);
-	else if (command[0] != '\0')
-		dbperf_pool_console_send(console, command);
-}
-
-/*
- * Takes a result that is no answer.  After most of them the conversation can go
- * on.
- */
-static void
-take_failure(PoolConsole *console, PGresult *result)
-{
-	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-
-	if (PQresultStatus(result) == PGRES_FATAL_ERROR)
-		keep_error(console, message != NULL ? message : PQerrorMessage(console->conn));
-	else
-		keep_error(console, "an answer that is not PgBouncer's");
-
-	/* libpq would have this result again and again if it is of COPY */
-	if (PQstatus(console->conn) == CONNECTION_BAD || PQresultStatus(result) != PGRES_FATAL_ERROR)
-		dbperf_pool_console_close(console);
-	PQclear(result);
-}
-
-/* Takes what has arrived of an answer. */
-static void
-receive(PoolConsole *console)
-{
-	if (PQconsumeInput(console->conn) == 0 || PQflush(console->conn) < 0)
-	{
-		fail(console);
-		return;
-	}
-	while (console->stage == CONSOLE_ASKED && !PQisBusy(console->conn))
-	{
-		PGresult *result = PQgetResult(console->conn);
-
-		if (result == NULL)
-		{
-			console->stage = CONSOLE_READY;
-			return;
-		}
-		if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
-		{
-			if (console->result != NULL)
-				PQclear(console->result);
-			console->result = result;
-			continue;
-		}
-		take_failure(console, result);
-	}
-}
-
-/* Does what can be done without waiting. */
-static void
-advance(PoolConsole *console)
-{
-	if (console->stage == CONSOLE_CONNECTING)
-	{
-		console->polling = PQconnectPoll(console->conn);
-		if (console->polling == PGRES_POLLING_FAILED)
-			fail(console);
-		else if (console->polling == PGRES_POLLING_OK)
-			connected(console);
-	}
-	else if (console->stage == CONSOLE_ASKED)
-		receive(console);
+	dbperf_talk_send(&console->talk, command);
 }
 
 /*
@@ -235,16 +90,7 @@ advance(PoolConsole *console)
 bool
 dbperf_pool_console_busy(const PoolConsole *console)
 {
-	return console->stage == CONSOLE_CONNECTING || console->stage == CONSOLE_ASKED;
-}
-
-/* What a busy conversation waits for. */
-static uint32
-wanted_events(const PoolConsole *console)
-{
-	if (console->stage == CONSOLE_CONNECTING && console->polling == PGRES_POLLING_WRITING)
-		return WL_SOCKET_WRITEABLE;
-	return WL_SOCKET_READABLE;
+	return dbperf_talk_busy(&console->talk);
 }
 
 /* ---- waiting ---- */
@@ -264,8 +110,7 @@ sleep_for_any(PoolConsole *const *consoles, int n, long ms)
 	for (int i = 0; i < n; i++)
 	{
 		if (dbperf_pool_console_busy(consoles[i]))
-			AddWaitEventToSet(set, wanted_events(consoles[i]), PQsocket(consoles[i]->conn), NULL,
-							  NULL);
+			dbperf_talk_add_events(&consoles[i]->talk, set);
 	}
 	if (WaitEventSetWait(set, ms, &event, 1, PG_WAIT_EXTENSION) == 0)
 		event.events = 0;
@@ -292,7 +137,7 @@ dbperf_pool_console_wait(PoolConsole *const *consoles, int n, long ms)
 		busy = false;
 		for (int i = 0; i < n; i++)
 		{
-			advance(consoles[i]);
+			dbperf_talk_advance(&consoles[i]->talk);
 			busy |= dbperf_pool_console_busy(consoles[i]);
 		}
 		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
@@ -320,10 +165,10 @@ dbperf_pool_console_wait(PoolConsole *const *consoles, int n, long ms)
 PoolAnswer *
 dbperf_pool_console_answer(const PoolConsole *console)
 {
-	const PGresult *result = console->result;
+	const PGresult *result = console->talk.result;
 	PoolAnswer	   *answer;
 
-	if (result == NULL || console->error[0] != '\0')
+	if (result == NULL || console->talk.error[0] != '\0')
 		return NULL;
 	answer = palloc(sizeof(PoolAnswer));
 	answer->rows = PQntuples(result);
@@ -362,7 +207,7 @@ dbperf_pool_ask(int process, const char *command, long ms, char **error)
 		{
 			answer = dbperf_pool_console_answer(&console);
 			if (answer == NULL)
-				*error = pstrdup(console.error);
+				*error = pstrdup(console.talk.error);
 		}
 	}
 	PG_FINALLY();
@@ -423,7 +268,7 @@ dbperf_pool_ask_all(const PoolRunning *running, const char *command, long ms,
 				errors[i] = worth_it != NULL ? pstrdup("no longer waited for")
 											 : psprintf("no answer within %ld ms", ms);
 			else if ((answers[i] = dbperf_pool_console_answer(&consoles[i])) == NULL)
-				errors[i] = pstrdup(consoles[i].error);
+				errors[i] = pstrdup(consoles[i].talk.error);
 		}
 	}
 	PG_FINALLY();

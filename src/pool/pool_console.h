@@ -9,32 +9,16 @@
 #define DBPERF_POOL_CONSOLE_H
 
 #include "core/core.h"
-#include "libpq-fe.h"
+#include "core/talk.h"
 #include "pool/pool_int.h"
 
 DBPERF_PRIVATE_BEGIN
 
-typedef enum ConsoleStage
-{
-	CONSOLE_CLOSED, /* failed or never opened; error says why, "" = never */
-	CONSOLE_CONNECTING,
-	CONSOLE_READY, /* nothing asked, or the answer is there */
-	CONSOLE_ASKED
-} ConsoleStage;
-
-/*
- * One conversation.  Whoever opens it has to close it, after an error, too:
- * libpq's memory and its socket belong to no memory context.
- */
+/* One conversation; see DbperfTalk. */
 typedef struct PoolConsole
 {
-	int						  process;
-	ConsoleStage			  stage;
-	PGconn					 *conn;
-	PostgresPollingStatusType polling;		/* while connecting */
-	char					  command[256]; /* to be sent when connected, "" = none */
-	PGresult				 *result;		/* the answer, NULL = none yet */
-	char					  error[256];	/* of the last command or the connection */
+	int		   process;
+	DbperfTalk talk;
 } PoolConsole;
 
 extern void dbperf_pool_console_begin(PoolConsole *console, int process, const char *command);

@@ -19,18 +19,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
-#ifdef HAVE_SYS_PRCTL_H
-#include <sys/prctl.h>
-#endif
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/child.h"
 #include "miscadmin.h"
 #include "pool/pool_run.h"
 
 #define EXIT_NOT_EXECUTED 127
-#define MAX_CLOSE 1048576 /* descriptors to close where there is no close_range() */
 
 /* What the child works with, prepared while it was still the worker. */
 typedef struct ChildSide
@@ -49,37 +45,6 @@ static const char *const environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/
 
 /* ---- in the child ---- */
 
-/* Close all descriptors from this one on. */
-static void
-close_from(int first)
-{
-	struct rlimit limit;
-	int			  last = MAX_CLOSE;
-
-#ifdef SYS_close_range
-	if (syscall(SYS_close_range, first, ~0U, 0) == 0)
-		return;
-#endif
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < MAX_CLOSE)
-		last = (int) limit.rlim_cur;
-	for (int fd = first; fd < last; fd++)
-		(void) close(fd);
-}
-
-/* End together with the worker.  Returns false if it has ended already. */
-static bool
-die_with_worker(pid_t worker)
-{
-#ifdef PR_SET_PDEATHSIG
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-		return false;
-	return getppid() == worker;
-#else
-	errno = ENOSYS;
-	return false;
-#endif
-}
-
 /* As many descriptors as the system allows: each client takes one. */
 static void
 raise_limits(void)
@@ -92,21 +57,6 @@ raise_limits(void)
 	(void) setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* All signals as a new program expects them; called while they are blocked. */
-static void
-reset_signals(void)
-{
-	struct sigaction action;
-	sigset_t		 none;
-
-	memset(&action, 0, sizeof(action));
-	action.sa_handler = SIG_DFL;
-	for (int signo = 1; signo < NSIG; signo++)
-		(void) sigaction(signo, &action, NULL);
-	sigemptyset(&none);
-	(void) sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /*
  * Everything from fork() on.  Does not return.
  */
@@ -116,7 +66,7 @@ child_main(const ChildSide *side)
 	char byte;
 	int	 error;
 
-	if (!die_with_worker(side->worker) || setpgid(0, 0) != 0)
+	if (!dbperf_child_die_with(side->worker) || setpgid(0, 0) != 0)
 		goto failed;
 	if (read(side->go, &byte, 1) != 1)
 		_exit(EXIT_NOT_EXECUTED);
@@ -130,9 +80,9 @@ child_main(const ChildSide *side)
 		goto failed;
 	if (fcntl(error, F_SETFD, FD_CLOEXEC) < 0)
 		goto failed;
-	close_from(error + 1);
+	dbperf_child_close_from(error + 1);
 	raise_limits();
-	reset_signals();
+	dbperf_child_reset_signals();
 	(void) execve(side->command->path, (char *const *) side->command->argv,
 				  (char *const *) environment);
 	(void) !write(error, &errno, sizeof(errno));

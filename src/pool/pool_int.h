@@ -258,6 +258,9 @@ extern void dbperf_pool_poll(void);
 extern void dbperf_pool_count_login(void);
 extern void dbperf_pool_count_transaction(int64 us, bool committed);
 
+/* ---- pool_metrics.c ---- */
+extern void dbperf_pool_metrics_init(void);
+
 /* ---- pool_backend.c, pool_guard.c ---- */
 
 /* By which PgBouncer checks server connections; nobody's transaction. */

@@ -98,11 +98,11 @@ begin_round(int i)
 	if (shared->state == POOL_STOPPING && !has_clients(process))
 		dbperf_pool_console_close(&process->console);
 	process->done =
-		pid == 0 || (shared->state == POOL_STOPPING && process->console.stage == CONSOLE_CLOSED);
+		pid == 0 || (shared->state == POOL_STOPPING && process->console.talk.stage == TALK_CLOSED);
 	if (process->done || dbperf_pool_console_busy(&process->console))
 		return;
 	process->step = POLL_SUMS;
-	if (process->console.stage == CONSOLE_READY)
+	if (process->console.talk.stage == TALK_READY)
 		dbperf_pool_console_send(&process->console, commands[POLL_SUMS]);
 	else
 		dbperf_pool_console_begin(&process->console, i, commands[POLL_SUMS]);

@@ -238,7 +238,7 @@ if ($impostor == 0)
 	POSIX::_exit(0);
 }
 fails(q{SET statement_timeout = '10s'; SELECT dbperf.pool_reload()},
-	qr/Process 1: an answer that is not PgBouncer's\./, 'an answer that makes no sense is none');
+	qr/Process 1: an answer that is not one to this command\./, 'an answer that makes no sense is none');
 kill 'KILL', $impostor;
 waitpid $impostor, 0;
 close $listener;
