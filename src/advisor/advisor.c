@@ -123,5 +123,6 @@ dbperf_advisor_init(void)
 	{
 		dbperf_advice_worker_init();
 		dbperf_index_build_init();
+		dbperf_advisor_metrics_init();
 	}
 }

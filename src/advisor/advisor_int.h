@@ -24,6 +24,9 @@ extern bool dbperf_advisor_wants(const char *database);
 /* advice_worker.c */
 extern void dbperf_advice_worker_init(void);
 
+/* advisor_metrics.c */
+extern void dbperf_advisor_metrics_init(void);
+
 /* build_manager.c */
 extern void dbperf_index_build_init(void);
 

@@ -16,6 +16,7 @@
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/table.h"
+#include "access/xlog.h"
 #include "advisor/drops.h"
 #include "advisor/index_def.h"
 #include "catalog/dependency.h"
@@ -244,8 +245,9 @@ read_real_index(Form_pg_index index)
 	real->partition = get_rel_relispartition(real->oid);
 	real->constraint =
 		OidIsValid(get_index_constraint(real->oid)) || get_index_ref_constraints(real->oid) != NIL;
+	/* a standby does not know who is at work on the primary */
 	real->leftover = !index->indisvalid && get_rel_relkind(real->oid) == RELKIND_INDEX &&
-					 !table_is_busy(index->indrelid);
+					 !RecoveryInProgress() && !table_is_busy(index->indrelid);
 	real->bytes = dbperf_relation_bytes(real->oid);
 	real->scans = index_scans(real->oid);
 	return real;

@@ -148,6 +148,7 @@ dbperf_cache_init(void)
 	dbperf_cache_lists_init();
 	dbperf_cache_store_init();
 	dbperf_cache_stats_init();
+	dbperf_cache_metrics_init();
 	dbperf_cache_writers_init();
 	dbperf_cache_admission_init();
 	dbperf_cache_wrap_init();

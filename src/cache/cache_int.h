@@ -281,6 +281,9 @@ extern void dbperf_cache_count_invalidation(void);
 extern void dbperf_cache_count_refused(void);
 extern void dbperf_cache_count_eviction(void);
 
+/* ---- cache_metrics.c ---- */
+extern void dbperf_cache_metrics_init(void);
+
 /* ---- cache_admission.c: which statements auto mode wraps ---- */
 extern void dbperf_cache_admission_init(void);
 extern void dbperf_cache_admission_follow(bool follow);

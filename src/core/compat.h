@@ -484,4 +484,33 @@ extern bool dbperf_has_no_pages(const struct FormData_pg_class *form);
 
 /* ---- end of settings of single queries ---- */
 
+/* ---- nodes (cluster/node_options.c) ---- */
+
+/*
+ * Whether a role may use a foreign server.  16 made one function of the checks of
+ * all kinds of objects.  To be used with catalog/pg_foreign_server.h and
+ * utils/acl.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define DBPERF_MAY_USE_SERVER(oid, role)                                                           \
+	(object_aclcheck(ForeignServerRelationId, (oid), (role), ACL_USAGE) == ACLCHECK_OK)
+#else
+#define DBPERF_MAY_USE_SERVER(oid, role)                                                           \
+	(pg_foreign_server_aclcheck((oid), (role), ACL_USAGE) == ACLCHECK_OK)
+#endif
+
+/* ---- end of nodes ---- */
+/* ---- the server's vital signs (metrics/vitals.c) ---- */
+
+/* 17 moved the checkpointer's counters from the background writer's to its own. */
+#if PG_VERSION_NUM >= 170000
+#define DBPERF_TIMED_CHECKPOINTS "pg_stat_get_checkpointer_num_timed()"
+#define DBPERF_REQUESTED_CHECKPOINTS "pg_stat_get_checkpointer_num_requested()"
+#else
+#define DBPERF_TIMED_CHECKPOINTS "pg_stat_get_bgwriter_timed_checkpoints()"
+#define DBPERF_REQUESTED_CHECKPOINTS "pg_stat_get_bgwriter_requested_checkpoints()"
+#endif
+
+/* ---- end of the server's vital signs ---- */
+
 #endif /* DBPERF_COMPAT_H */

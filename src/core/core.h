@@ -63,7 +63,9 @@ extern text *dbperf_server_text(const char *s, int len, int encoding);
 extern Oid dbperf_own_table(const char *name);
 
 /* try.c */
-extern bool dbperf_try(void (*function)(void *arg), void *arg);
+extern ErrorData *dbperf_try_error(void (*function)(void *arg), void *arg);
+extern bool		  dbperf_try(void (*function)(void *arg), void *arg);
+extern bool		  dbperf_must_rethrow(const ErrorData *error);
 
 /* disk_space.c */
 extern int64 dbperf_tablespace_free_bytes(Oid tablespace);
@@ -134,6 +136,15 @@ extern bool		   dbperf_worker_start(const DbperfWorker *worker, Datum arg, const
 									   Size extra_size, BackgroundWorkerHandle **handle);
 extern void		   dbperf_worker_wake(uint32 place);
 extern void		   dbperf_worker_connect_as(Oid database, const char *name, Oid role);
+
+/* worker_list.c */
+
+/* Takes a worker that should run, by its name without "dbperf ", and whether it does. */
+typedef void (*DbperfWorkerVisit)(const char *name, bool up, void *arg);
+
+extern void dbperf_worker_expect(const DbperfWorker *worker, bool (*wanted)(void));
+extern void dbperf_worker_arrived(const char *name);
+extern void dbperf_workers_expected(DbperfWorkerVisit visit, void *arg);
 
 /* on_demand.c */
 extern int

@@ -45,6 +45,7 @@
 #define LEAVE_TIMEOUT 5000 /* ms that a command waits for the workers */
 #define LEAVE_POLL 10	   /* ms between two looks meanwhile */
 #define HOLD_POLL 500	   /* ms between two looks of a worker kept out */
+#define MAX_TOLD 4
 
 /* A process and a database, of a worker or of a hold; pid 0 = unused. */
 typedef struct GuardEntry
@@ -72,7 +73,8 @@ static bool holding = false;
 
 /* The database that this session is dropping, and who wants to know. */
 static Oid dropping = InvalidOid;
-static void (*tell_dropped)(Oid database) = NULL;
+static void (*tell_dropped[MAX_TOLD])(Oid database);
+static int num_told = 0;
 
 #define GUARD_LOCK (&guard_lock->lock)
 
@@ -447,7 +449,9 @@ dbperf_db_guard_before(Node *utility)
 void
 dbperf_db_guard_tell(void (*dropped)(Oid database))
 {
-	tell_dropped = dropped;
+	if (num_told >= MAX_TOLD)
+		elog(ERROR, "too many modules want to know of dropped databases");
+	tell_dropped[num_told++] = dropped;
 }
 
 /*
@@ -459,8 +463,10 @@ dbperf_db_guard_succeeded(void)
 	Oid database = dropping;
 
 	dropping = InvalidOid;
-	if (OidIsValid(database) && tell_dropped != NULL)
-		tell_dropped(database);
+	if (!OidIsValid(database))
+		return;
+	for (int i = 0; i < num_told; i++)
+		tell_dropped[i](database);
 }
 
 /*

@@ -13,7 +13,7 @@
 
 DBPERF_PRIVATE_BEGIN
 
-#define MAX_DUTIES 4
+#define MAX_DUTIES 8
 #define MAX_DATABASES 512
 
 /* One duty in one database. */

@@ -89,6 +89,7 @@ dbperf_on_demand_register(const DbperfWorker *worker, bool (*wanted)(void), bool
 	workers[num_workers].at_start = at_start || wanted();
 	if (workers[num_workers].at_start)
 		dbperf_worker_register(worker);
+	dbperf_worker_expect(worker, wanted);
 	return num_workers++;
 }
 

@@ -16,7 +16,7 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
-#define MAX_AREAS 32
+#define MAX_AREAS 48
 
 static DbperfShmemArea areas[MAX_AREAS];
 static int			   num_areas = 0;

@@ -75,7 +75,8 @@ limit_sigint(int signo)
 void
 dbperf_time_limit_begin(int timeout_ms)
 {
-	Assert(!started);
+	if (started)
+		elog(ERROR, "a time limit is on already");
 	if (!timer_registered && timeout_ms > 0)
 	{
 		timer_id = RegisterTimeout(USER_TIMEOUT, timer_handler);

@@ -13,29 +13,29 @@
 #include "utils/resowner.h"
 
 /*
- * Whether an error says more than that this cannot be done.
+ * Whether an error says more than that this cannot be done: a cancel, a server that
+ * ends, a transaction that must end, no memory.  A full disk, temp_file_limit or a
+ * file that cannot be read are none of these.
  */
-static bool
-must_rethrow(const ErrorData *error)
+bool
+dbperf_must_rethrow(const ErrorData *error)
 {
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
 		case ERRCODE_TRANSACTION_ROLLBACK:
 			return true;
 		default:
-			return false;
+			return error->sqlerrcode == ERRCODE_OUT_OF_MEMORY;
 	}
 }
 
 /*
- * Runs a function in a subtransaction that is rolled back.  Returns false if it
- * failed; cancel and the like are re-thrown.  What it allocates stays.
+ * Runs a function in a subtransaction that is rolled back.  Returns NULL, or the
+ * error if it failed; cancel and the like are re-thrown.  What it allocates stays.
  */
-bool
-dbperf_try(void (*function)(void *arg), void *arg)
+ErrorData *
+dbperf_try_error(void (*function)(void *arg), void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner resources = CurrentResourceOwner;
@@ -58,10 +58,21 @@ dbperf_try(void (*function)(void *arg), void *arg)
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = resources;
 
+	if (error != NULL && dbperf_must_rethrow(error))
+		ReThrowError(error);
+	return error;
+}
+
+/*
+ * The same for who does not want to know why.  Returns false if it failed.
+ */
+bool
+dbperf_try(void (*function)(void *arg), void *arg)
+{
+	ErrorData *error = dbperf_try_error(function, arg);
+
 	if (error == NULL)
 		return true;
-	if (must_rethrow(error))
-		ReThrowError(error);
 	FreeErrorData(error);
 	return false;
 }

@@ -71,6 +71,7 @@ dbperf_worker_register(const DbperfWorker *worker)
 		return;
 	describe_worker(worker, &bgw);
 	RegisterBackgroundWorker(&bgw);
+	dbperf_worker_expect(worker, NULL);
 }
 
 /*
@@ -125,6 +126,7 @@ dbperf_worker_begin(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	dbperf_worker_arrived(MyBgworkerEntry->bgw_name);
 	BackgroundWorkerUnblockSignals();
 }
 

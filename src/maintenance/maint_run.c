@@ -107,6 +107,7 @@ finish(Action *action)
 
 	LWLockAcquire(MAINT_LOCK, LW_EXCLUSIVE);
 	slot->record = action->record;
+	dbperf_maint_count_end(&slot->record);
 	LWLockRelease(MAINT_LOCK);
 	QueryCancelPending = false;
 }

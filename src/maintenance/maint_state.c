@@ -149,6 +149,7 @@ void
 dbperf_maint_add_record(const MaintRecord *record)
 {
 	LWLockAcquire(MAINT_LOCK, LW_EXCLUSIVE);
+	dbperf_maint_count_end(record);
 	if (dbperf_maint->log_table == MAINT_LOG_STARTING ||
 		dbperf_maint->log_table == MAINT_LOG_READY || dbperf_maint->log_table == MAINT_LOG_ERROR)
 	{
@@ -162,6 +163,17 @@ dbperf_maint_add_record(const MaintRecord *record)
 	}
 	LWLockRelease(MAINT_LOCK);
 	dbperf_maint_wake_writer();
+}
+
+/*
+ * An action has ended, and its record says how.  Caller must hold the lock
+ * exclusively.
+ */
+void
+dbperf_maint_count_end(const MaintRecord *record)
+{
+	Assert(LWLockHeldByMeInMode(MAINT_LOCK, LW_EXCLUSIVE));
+	dbperf_maint->ended[record->action][record->outcome]++;
 }
 
 /* ---- slots ---- */

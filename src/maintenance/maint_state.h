@@ -220,6 +220,7 @@ typedef struct MaintShared
 	bool		  suspended;	/* by dbperf.enabled, which is always off in workers */
 	bool		  no_slot;		/* the last worker could not be started */
 	TimestampTz	  no_slot_since;
+	int64		  ended[MAINT_ACTIONS][MAINT_OUTCOMES]; /* actions, since the start */
 	MaintSlot	  slots[MAINT_SLOTS];
 	MaintRequest  requests[MAINT_REQUESTS];
 	MaintRecord	  records[MAINT_RECORDS]; /* complete rows without a slot; id 0 = unused */
@@ -241,6 +242,7 @@ extern void			  dbperf_maint_wake_launcher(void);
 extern void			  dbperf_maint_wake_writer(void);
 extern int64		  dbperf_maint_take_id(void);
 extern void			  dbperf_maint_add_record(const MaintRecord *record);
+extern void			  dbperf_maint_count_end(const MaintRecord *record);
 extern bool			  dbperf_maint_cancel_id(int64 id, const char *who);
 extern void			  dbperf_maint_cancel(int slot, MaintCancel why, const char *who);
 extern MaintDatabase *dbperf_maint_database(Oid oid, bool add);
@@ -250,6 +252,9 @@ extern bool			  dbperf_maint_taken(Oid database, Oid table, int action);
 extern bool			  dbperf_maint_claimed(Oid database, Oid table);
 extern void			  dbperf_maint_visit_ended(Oid oid, bool well);
 extern void			  dbperf_maint_clock_back(TimestampTz now);
+
+/* maint_metrics.c */
+extern void dbperf_maint_metrics_init(void);
 
 /* maint_requests.c */
 extern bool dbperf_maint_add_request(const MaintRequest *request);

@@ -72,6 +72,7 @@ slot_exit(int code, Datum arg)
 		{
 			slot->record.outcome = MAINT_TERMINATED;
 			slot->record.finished = GetCurrentTimestamp();
+			dbperf_maint_count_end(&slot->record);
 		}
 		slot->log = MAINT_LOG_CLOSE;
 	}

@@ -228,5 +228,6 @@ dbperf_maintenance_init(void)
 		dbperf_maint_policy_init();
 		dbperf_maint_log_init();
 		dbperf_maint_xid_rate_init();
+		dbperf_maint_metrics_init();
 	}
 }

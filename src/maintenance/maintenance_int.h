@@ -54,6 +54,8 @@ typedef enum MaintOutcome
 	MAINT_BLOCKED_BY_HORIZON
 } MaintOutcome;
 
+#define MAINT_OUTCOMES (MAINT_BLOCKED_BY_HORIZON + 1)
+
 /* ---- settings (maintenance.c) ---- */
 
 extern int	 dbperf_maintenance;				/* a MaintMode */

@@ -15,14 +15,16 @@
  * generation, key, plan_id, sample and plan of the slots that the entry points
  * to: they change only while it is held exclusively, or while the slot belongs
  * to nobody else (generation GENERATION_BUSY).  No process holds two of these
- * locks.  Counters need no lock.
+ * locks.  Counters need no lock.  One lock more is for what latency_total.c keeps.
  *
  * Giving a slot away.  When all slots are taken, the least recently used of a
  * few neighbours loses its place in its entry, and what it counted is moved by
- * atomic exchanges to its query's slot for executions without a plan, or without
- * one to "other": nothing is lost, sums over all rows stay right.  An update that
- * has already passed the check of the generation may then add one execution to
- * the slot's next owner.
+ * atomic exchanges to its query's slot for executions without a plan, or to
+ * "other" if it was the query's last one: nothing is lost, sums over all rows stay
+ * right.  If there are other slots but none without a plan, the slot becomes that
+ * one instead, and that one goes last: so what a query has counted never becomes
+ * less, until all of it is gone.  An update that has already passed the check of
+ * the generation may then add one execution to the slot's next owner.
  *
  * Many plans.  A query on a partitioned table may have a plan for each
  * partition.  So it gets LATENCY_MAX_PLANS slots; one that was not used for
@@ -79,6 +81,7 @@ dbperf_latency_slot_clear(LatencySlot *slot)
 	slot->plan_id = 0;
 	pg_atomic_init_u64(&slot->window_end_ns, 0);
 	pg_atomic_init_u64(&slot->last_used_ns, 0);
+	pg_atomic_init_u64(&slot->spared_ns, 0);
 	pg_atomic_init_u32(&slot->count_rows, 0);
 	pg_atomic_init_u32(&slot->may_time, 0);
 	pg_atomic_init_u32(&slot->fold, 0);
@@ -117,6 +120,9 @@ latency_attach(void *area, bool found)
 		pg_atomic_init_u64(&dbperf_latency_shared->plans_refused, 0);
 		pg_atomic_init_u64(&dbperf_latency_shared->plans_merged, 0);
 		dbperf_latency_shared->started_ns = (uint64) dbperf_now_ns();
+		pg_atomic_init_u32(&dbperf_latency_shared->resets, 0);
+		dbperf_latency_shared->total_resets = 0;
+		dbperf_latency_clear(&dbperf_latency_shared->total);
 		pg_atomic_init_u32(&dbperf_latency_shared->handed_out, 0);
 		pg_atomic_init_u32(&dbperf_latency_shared->hand, 0);
 		for (int i = 0; i < ASK_FLAGS; i++)
@@ -154,7 +160,7 @@ dbperf_latency_init(void)
 		.size = latency_size,
 		.attach = latency_attach,
 		.tranche = "dbperf_latency",
-		.num_locks = LATENCY_PARTITIONS,
+		.num_locks = LATENCY_PARTITIONS + 1,
 		.locks = &dbperf_latency_locks,
 		.extra = latency_hash_size,
 	};

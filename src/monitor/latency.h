@@ -75,6 +75,7 @@ typedef struct LatencySlot
 	uint64			 plan_id;		/* 0 = see LATENCY_MAX_PLANS */
 	pg_atomic_uint64 window_end_ns; /* when the open window closes */
 	pg_atomic_uint64 last_used_ns;	/* 0 = not since it was loaded from a dump */
+	pg_atomic_uint64 spared_ns;		/* for who looks for a victim: no older than this */
 	pg_atomic_uint32 count_rows;	/* so many executions more count rows per node */
 	pg_atomic_uint32 may_time;		/* 1 = timing each node of its plan is cheap */
 	pg_atomic_uint32 fold;			/* odd while a window is being closed */

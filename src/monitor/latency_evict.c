@@ -15,7 +15,7 @@
 #include "monitor/monitor_int.h"
 
 #define VICTIM_CANDIDATES 16
-#define VICTIM_TRIES 4
+#define VICTIM_TRIES 16 /* a slot that stays with its query costs one, too */
 
 /*
  * Takes a slot out of its entry, whose sample goes to another of its slots.
@@ -60,6 +60,42 @@ totals_move(LatencyTotals *from, LatencyTotals *to)
 }
 
 /*
+ * Lets a plan's slot stay with its query, as the one for executions without a
+ * plan, if the query has other slots and none that could take over its counts.  As
+ * such it goes last: it is as young as the youngest slot of its query.  Returns
+ * whether it stays.  Caller must hold the lock exclusively.
+ */
+static bool
+slot_stay(LatencySlot *slot, const LatencyEntry *entry)
+{
+	LatencySlot *rest = dbperf_latency_entry_slot(entry, 0);
+	uint64		 newest = 0;
+
+	if (entry->nslots == 1 || (rest != NULL && rest != slot))
+		return false;
+	if (rest == NULL)
+	{
+		pg_atomic_write_u64(&slot->generation, GENERATION_BUSY);
+		pg_write_barrier();
+		slot->plan_id = 0;
+		slot->history.slower_since = 0;
+		pg_atomic_write_u32(&slot->may_time, 0);
+		pg_write_barrier();
+		pg_atomic_write_u64(&slot->generation,
+							pg_atomic_fetch_add_u64(&dbperf_latency_shared->next_generation, 1));
+	}
+	for (uint32 i = 0; i < entry->nslots; i++)
+	{
+		LatencySlot *other = &dbperf_latency_shared->slots[entry->slots[i]];
+
+		if (other != slot)
+			newest = Max(newest, pg_atomic_read_u64(&other->last_used_ns) + 1);
+	}
+	pg_atomic_write_u64(&slot->spared_ns, newest);
+	return true;
+}
+
+/*
  * Adds all that a slot counted to the lifetime of another.
  */
 static void
@@ -76,14 +112,24 @@ slot_harvest(LatencySlot *slot, LatencySlot *into)
 	}
 	totals_move(&slot->current, &into->lifetime);
 	totals_move(&slot->lifetime, &into->lifetime);
+	if (into != dbperf_latency_other())
+		into->first_seen = Min(into->first_seen, slot->first_seen);
+}
+
+/* Ends the request that executions with a slot's plan count rows. */
+static void
+stop_counting(LatencySlot *slot, uint64 queryid)
+{
+	if (pg_atomic_exchange_u32(&slot->count_rows, 0) > 0)
+		pg_atomic_fetch_sub_u32(&dbperf_latency_shared->counting[ASK_FLAG(queryid)], 1);
 }
 
 /*
  * Takes a used slot away from its query, if it still has the generation that
  * the caller saw.  Returns whether the slot is now the caller's; harvest says
- * whether its counts go on to count elsewhere or are forgotten; *last gets
- * whether it was the only one of its query.  The area of samples must be
- * attached.
+ * whether its counts go on to count elsewhere or are forgotten, and that it stays
+ * with its query if they can go nowhere else; *last gets whether it was the only
+ * one of its query.  The area of samples must be attached.
  */
 bool
 dbperf_latency_evict(LatencySlot *slot, uint64 generation, bool harvest, bool *last)
@@ -92,8 +138,9 @@ dbperf_latency_evict(LatencySlot *slot, uint64 generation, bool harvest, bool *l
 	uint32		  hash = get_hash_value(dbperf_latency_hash, &key);
 	LWLock		 *lock = LATENCY_LOCK(hash);
 	LatencyEntry *entry;
-	dsa_pointer	  sample;
+	dsa_pointer	  sample = InvalidDsaPointer;
 	dsa_pointer	  plan;
+	bool		  stays;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	entry = hash_search_with_hash_value(dbperf_latency_hash, &key, hash, HASH_FIND, NULL);
@@ -103,28 +150,29 @@ dbperf_latency_evict(LatencySlot *slot, uint64 generation, bool harvest, bool *l
 		LWLockRelease(lock);
 		return false;
 	}
-	*last = entry_remove(entry, slot);
-	pg_atomic_write_u64(&slot->generation, GENERATION_BUSY);
-	sample = slot->sample;
 	plan = slot->plan;
-	slot->sample = slot->plan = InvalidDsaPointer;
-	if (harvest)
+	slot->plan = InvalidDsaPointer;
+	stays = harvest && slot_stay(slot, entry);
+	if (!stays)
 	{
-		LatencySlot *rest = dbperf_latency_entry_slot(entry, 0);
-
-		slot_harvest(slot, rest != NULL ? rest : dbperf_latency_other());
+		*last = entry_remove(entry, slot);
+		pg_atomic_write_u64(&slot->generation, GENERATION_BUSY);
+		sample = slot->sample;
+		slot->sample = InvalidDsaPointer;
+		if (harvest)
+			slot_harvest(slot,
+						 *last ? dbperf_latency_other() : dbperf_latency_entry_slot(entry, 0));
+		if (*last)
+			hash_search_with_hash_value(dbperf_latency_hash, &key, hash, HASH_REMOVE, NULL);
 	}
-	if (*last)
-		hash_search_with_hash_value(dbperf_latency_hash, &key, hash, HASH_REMOVE, NULL);
+	stop_counting(slot, key.queryid);
 	LWLockRelease(lock);
 
-	if (pg_atomic_exchange_u32(&slot->count_rows, 0) > 0)
-		pg_atomic_fetch_sub_u32(&dbperf_latency_shared->counting[ASK_FLAG(key.queryid)], 1);
 	if (DsaPointerIsValid(sample))
 		dbperf_sample_free(sample);
 	if (DsaPointerIsValid(plan))
 		dbperf_sample_free(plan);
-	return true;
+	return !stays;
 }
 
 /*
@@ -173,7 +221,8 @@ dbperf_latency_take(void)
 		{
 			LatencySlot *slot = &shared->slots[(first + i) % nslots];
 			uint64		 g = pg_atomic_read_u64(&slot->generation);
-			uint64		 used = pg_atomic_read_u64(&slot->last_used_ns);
+			uint64		 spared = pg_atomic_read_u64(&slot->spared_ns);
+			uint64		 used = Max(pg_atomic_read_u64(&slot->last_used_ns), spared);
 
 			if (g == GENERATION_FREE && slot_claim_free(slot))
 				return slot;
@@ -206,6 +255,7 @@ dbperf_latency_reset(uint64 queryid, bool all_queries, Oid dbid)
 	int			   count = 0;
 
 	dbperf_sample_attach();
+	pg_atomic_fetch_add_u32(&shared->resets, 1);
 	for (int i = 0; i < dbperf_max_queries; i++)
 	{
 		LatencySlot *slot = &shared->slots[i];
@@ -233,5 +283,6 @@ dbperf_latency_reset(uint64 queryid, bool all_queries, Oid dbid)
 		dbperf_latency_slot_clear(dbperf_latency_other());
 		pg_atomic_write_u32(&dbperf_latency_other()->has_texts, 1);
 	}
+	pg_atomic_fetch_add_u32(&shared->resets, 1);
 	return count;
 }

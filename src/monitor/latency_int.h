@@ -27,6 +27,9 @@ typedef struct LatencyShared
 	pg_atomic_uint64 plans_refused;		  /* texts of plans without room */
 	pg_atomic_uint64 plans_merged;		  /* executions with one of too many plans */
 	uint64			 started_ns;		  /* when the server was started */
+	pg_atomic_uint32 resets;			  /* goes up when one begins and when it ends */
+	uint32			 total_resets;		  /* these two: see latency_total.c; under */
+	LatencySummary	 total;				  /* LATENCY_TOTAL_LOCK */
 	pg_atomic_uint32 handed_out;		  /* slots used so far, up to max_queries */
 	pg_atomic_uint32 counting[ASK_FLAGS]; /* slots whose count_rows is not 0, by query id */
 	pg_atomic_uint32 hand;				  /* where the search for a victim goes on */
@@ -50,6 +53,9 @@ extern LWLockPadded	 *dbperf_latency_locks;
 
 /* Which lock guards a key, by the hash of it. */
 #define LATENCY_LOCK(hash) (&dbperf_latency_locks[(hash) % LATENCY_PARTITIONS].lock)
+
+/* The tranche's last lock; taken without any other. */
+#define LATENCY_TOTAL_LOCK (&dbperf_latency_locks[LATENCY_PARTITIONS].lock)
 
 /* latency.c */
 extern void			dbperf_latency_key(LatencyKey *key, uint64 queryid, Oid userid, bool toplevel);
@@ -83,6 +89,7 @@ typedef struct LatencyRead
 extern bool dbperf_latency_read_begin(LatencySlot *slot, LatencyRead *read);
 extern bool dbperf_latency_read_end(LatencySlot *slot, const LatencyRead *read);
 extern void dbperf_latency_since(LatencySlot *slot, LatencySummary *before, LatencySummary *since);
+extern bool dbperf_latency_read_slot(int n, LatencyPeriod period, LatencySummary *out);
 extern uint64 dbperf_latency_calls(LatencySlot *slot);
 extern void	  dbperf_latency_clear(LatencySummary *summary);
 extern void	  dbperf_latency_count_calls(LatencySummary *summary);

@@ -165,7 +165,8 @@ dbperf_latency_calls(LatencySlot *slot)
 }
 
 /*
- * What a slot counted in closed windows, divided as latency_fold.c does.
+ * What a slot counted in closed windows, divided as latency_fold.c does.  Errors
+ * are not divided: all are before.
  */
 void
 dbperf_latency_since(LatencySlot *slot, LatencySummary *before, LatencySummary *since)
@@ -177,6 +178,7 @@ dbperf_latency_since(LatencySlot *slot, LatencySummary *before, LatencySummary *
 	before->min_ns = pg_atomic_read_u64(&slot->lifetime.min_ns);
 	before->max_ns = pg_atomic_read_u64(&slot->lifetime.max_ns);
 	*since = *before;
+	before->errors = pg_atomic_read_u64(&slot->lifetime.errors);
 	before->total_ns = lifetime_ns > since_ns ? lifetime_ns - since_ns : 0;
 	since->total_ns = since_ns;
 	for (int i = 0; i < LATENCY_BUCKETS; i++)
@@ -213,11 +215,14 @@ dbperf_latency_read_end(LatencySlot *slot, const LatencyRead *read)
 }
 
 /*
- * Copies what one slot counted in a period.  Returns false if it is not in use.
+ * Copies what the n-th slot counted in a period, that of "other" being the last
+ * one.  Returns false if it is not in use.
  */
-static bool
-read_slot(LatencySlot *slot, LatencyPeriod period, LatencySummary *out)
+bool
+dbperf_latency_read_slot(int n, LatencyPeriod period, LatencySummary *out)
 {
+	LatencySlot *slot = &dbperf_latency_shared->slots[n];
+
 	for (int try = 0; try < LATENCY_READ_TRIES; try++)
 	{
 		LatencyRead read;
@@ -235,33 +240,55 @@ read_slot(LatencySlot *slot, LatencyPeriod period, LatencySummary *out)
 }
 
 /*
+ * Copies the key of a slot; false if it is not in use.
+ */
+static bool
+read_key(LatencySlot *slot, LatencyKey *key)
+{
+	LatencyRead read;
+
+	if (!dbperf_latency_read_begin(slot, &read))
+		return false;
+	*key = slot->key;
+	pg_read_barrier();
+	return pg_atomic_read_u64(&slot->generation) == read.generation;
+}
+
+/*
  * Copies the histogram of the query that has the n-th slot as the first of its
  * slots, one for each of its plans; the last n is that of "other".  Returns
  * false if there is none, or it has counted nothing in that period.
+ *
+ * Slots without a plan come first: what is moved to them meanwhile is missed, not
+ * counted twice.
  */
 bool
 dbperf_latency_read(int n, LatencyPeriod period, LatencySummary *out)
 {
-	LatencySlot *slot = &dbperf_latency_shared->slots[n];
-	uint32		 slots[LATENCY_MAX_PLANS + 1];
-	int			 nslots;
-	LatencyKey	 key;
+	uint32	   slots[LATENCY_MAX_PLANS + 1];
+	int		   nslots;
+	LatencyKey key;
 
-	if (!read_slot(slot, period, out))
-		return false;
-	out->other = (n == dbperf_max_queries);
-	if (out->other)
+	if (n == dbperf_max_queries)
+	{
+		(void) dbperf_latency_read_slot(n, period, out);
+		out->other = true;
 		return out->calls > 0;
-
-	key = out->key;
+	}
+	if (!read_key(&dbperf_latency_shared->slots[n], &key))
+		return false;
 	nslots = dbperf_latency_slots(&key, slots);
 	if (nslots == 0 || slots[0] != (uint32) n)
 		return false;
-	for (int i = 1; i < nslots; i++)
+	dbperf_latency_clear(out);
+	out->key = key;
+	for (int i = 0; i < 2 * nslots; i++)
 	{
+		uint32		   slot = slots[i % nslots];
+		bool		   without_plan = dbperf_latency_shared->slots[slot].plan_id == 0;
 		LatencySummary one;
 
-		if (read_slot(&dbperf_latency_shared->slots[slots[i]], period, &one) &&
+		if (without_plan == (i < nslots) && dbperf_latency_read_slot((int) slot, period, &one) &&
 			memcmp(&one.key, &key, sizeof(key)) == 0)
 			dbperf_latency_merge(out, &one);
 	}

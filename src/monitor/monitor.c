@@ -201,6 +201,7 @@ dbperf_monitor_init(void)
 {
 	define_recording_settings();
 	define_worker_settings();
+	dbperf_monitor_metrics_init(process_shared_preload_libraries_in_progress);
 
 	if (!process_shared_preload_libraries_in_progress)
 		return;

@@ -84,6 +84,59 @@ extern void dbperf_latency_merge(LatencySummary *into, const LatencySummary *fro
 /* The nanoseconds that this fraction (0..1) of the executions did not exceed. */
 extern double dbperf_latency_percentile(const LatencySummary *summary, double fraction);
 
+/* latency_total.c */
+
+/*
+ * All that clients sent to a database (InvalidOid: to any), whoever sent it, since
+ * counting began.  Reads every histogram: milliseconds with thousands of queries.
+ * Of any database, nothing ever becomes less until histograms are reset.  Needs
+ * dbperf_require_shmem().
+ */
+extern void dbperf_latency_total(Oid dbid, LatencySummary *into);
+
+/*
+ * How many executions of a histogram took at most each of these times (seconds,
+ * ascending); a bucket that a bound cuts is shared out as percentiles do it.
+ */
+extern void dbperf_latency_cumulate(const LatencySummary *summary, const double *bounds,
+									int num_bounds, double *cumulative);
+
+/* The bounds of exposed histograms in seconds; the target of 50 ms is one of them. */
+#define LATENCY_NUM_BOUNDS 15
+extern const double dbperf_latency_bounds[LATENCY_NUM_BOUNDS];
+
+/* latency_top.c */
+
+typedef void (*LatencyVisit)(const LatencySummary *summary, void *arg);
+
+/*
+ * Visits so many of the queries, in all databases, that took most time since
+ * counting began, most first: those of them only that the current role may see.
+ * nested says whether statements count, too, that clients did not send themselves.
+ * Needs dbperf_require_shmem() and a transaction.
+ */
+extern void dbperf_latency_top(int limit, bool nested, LatencyVisit visit, void *arg);
+
+/* latency_visit.c */
+
+/*
+ * Visits the histogram of each query in all databases, whoever may see it, but not
+ * that of evicted ones.  Needs dbperf_require_shmem().
+ */
+extern void dbperf_latency_visit(LatencyVisit visit, void *arg);
+
+/*
+ * What dbperf_latency_total() of all databases said last, without adding it up once
+ * more.  Returns false if it has not been asked since histograms were reset.
+ */
+extern bool dbperf_latency_last_total(LatencySummary *into);
+
+/*
+ * Takes what was counted before out of a histogram.  If counting began anew
+ * meanwhile it stays as it is.  The extremes are those that its buckets have.
+ */
+extern void dbperf_latency_subtract(LatencySummary *from, const LatencySummary *before);
+
 /* latency_judge.c */
 
 /* Whether executions became slower, and how sure that is. */
@@ -102,6 +155,20 @@ typedef struct LatencyVerdict
 
 extern void dbperf_latency_judge(const LatencySummary *before, const LatencySummary *after,
 								 uint64 min_calls, LatencyVerdict *verdict);
+
+/* latency_recent.c */
+
+/* What clients sent to a database lately. */
+typedef struct LatencyRecent
+{
+	const char	  *period; /* as in query_latency: current, previous or lifetime */
+	LatencySummary all;	   /* its key is void */
+	uint64		   slow;   /* executions that took longer than was asked for */
+	LatencySummary worst;  /* the query with most of these; void if there is none */
+	uint64		   worst_slow;
+} LatencyRecent;
+
+extern void dbperf_latency_recent(Oid dbid, uint64 enough, double slow_ms, LatencyRecent *recent);
 
 /* monitored_plans.c */
 

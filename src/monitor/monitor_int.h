@@ -267,6 +267,10 @@ extern void dbperf_waits_wake(void);
 extern void dbperf_waits_copy(RecordWaits *into);
 extern bool dbperf_waits_read(BackendSlot *slot, uint64 statement, RecordWaits *into);
 
+/* ---- metrics (monitor_metrics.c) ---- */
+
+extern void dbperf_monitor_metrics_init(bool preloaded);
+
 /* ---- history (history.c) ---- */
 
 typedef enum HistoryState

@@ -16,6 +16,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#define PLANS_CONTEXT_SIZE (64 * 1024)
+
 /*
  * Divides what a slot has counted, of which before and since are the closed
  * windows and current the open one.
@@ -87,13 +89,13 @@ read_plan(LatencySlot *slot, const LatencyKey *key, MonitoredPlan *plan, uint64 
 		plan->slower_since = slot->history.slower_since;
 		if (plan->lately_began == 0)
 			plan->lately_began = Max(plan->first_seen, now_ts + window_began_us(slot, now));
-		dbperf_latency_clear(&plan->lifetime);
-		dbperf_latency_add_period(&plan->lifetime, slot, PERIOD_LIFETIME);
-		dbperf_latency_count_calls(&plan->lifetime);
 		dbperf_latency_since(slot, &before, &since);
 		dbperf_latency_clear(&current);
 		dbperf_latency_add_open(&current, slot);
 		dbperf_latency_count_calls(&current);
+		plan->lifetime = before;
+		dbperf_latency_merge(&plan->lifetime, &since);
+		dbperf_latency_merge(&plan->lifetime, &current);
 		divide(plan, &before, &since, &current,
 			   dbperf_latency_cold(pg_atomic_read_u64(&slot->window_end_ns)));
 		*generation = read.generation;
@@ -118,10 +120,10 @@ read_text(LatencySlot *slot, uint64 generation, MonitoredPlan *plan)
 
 /*
  * The plans of the query that has the n-th slot as its first one; NIL if there
- * is none, or it has no plan.
+ * is none, or it has no plan.  room is for LATENCY_MAX_PLANS + 1 of them.
  */
 static List *
-read_plans(int n, bool texts)
+read_plans(int n, bool texts, MonitoredPlan *room)
 {
 	LatencySlot *first = &dbperf_latency_shared->slots[n];
 	LatencyRead	 read;
@@ -140,7 +142,7 @@ read_plans(int n, bool texts)
 	for (int i = 0; i < nslots; i++)
 	{
 		LatencySlot	  *slot = &dbperf_latency_shared->slots[slots[i]];
-		MonitoredPlan *plan = palloc(sizeof(MonitoredPlan));
+		MonitoredPlan *plan = &room[i];
 		uint64		   generation;
 
 		if (!read_plan(slot, &key, plan, &generation))
@@ -156,8 +158,11 @@ read_plans(int n, bool texts)
 void
 dbperf_monitored_plans(MonitoredPlanVisit visit, void *arg, bool texts)
 {
+	/* large enough that what one query needs is not got from the system each time */
 	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "dbperf plans", ALLOCSET_DEFAULT_SIZES);
+		AllocSetContextCreate(CurrentMemoryContext, "dbperf plans", PLANS_CONTEXT_SIZE,
+							  PLANS_CONTEXT_SIZE, ALLOCSET_DEFAULT_MAXSIZE);
+	MonitoredPlan *room = palloc((LATENCY_MAX_PLANS + 1) * sizeof(MonitoredPlan));
 
 	for (int n = 0; n < dbperf_max_queries; n++)
 	{
@@ -165,11 +170,12 @@ dbperf_monitored_plans(MonitoredPlanVisit visit, void *arg, bool texts)
 		List		 *plans;
 
 		CHECK_FOR_INTERRUPTS();
-		plans = read_plans(n, texts);
+		plans = read_plans(n, texts, room);
 		MemoryContextSwitchTo(old);
 		if (plans != NIL)
 			visit(plans, arg);
 		MemoryContextReset(context);
 	}
+	pfree(room);
 	MemoryContextDelete(context);
 }

@@ -37,6 +37,9 @@ extern void	  dbperf_pace_add(ServerPace *pace, List *plans);
 extern double dbperf_pace_factor(ServerPace *pace);
 extern List	 *dbperf_plan_regressions(List *plans, double pace);
 
+/* plans_metrics.c */
+extern void dbperf_plans_metrics_init(void);
+
 /* plan_difference.c */
 extern char *dbperf_plan_difference(const char *old_text, const char *new_text);
 

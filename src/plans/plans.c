@@ -7,7 +7,9 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "plans/analyze.h"
+#include "plans/plan_history.h"
 #include "plans/plans.h"
 #include "plans/query_settings.h"
 
@@ -19,4 +21,6 @@ dbperf_plans_init(void)
 {
 	dbperf_analyze_init();
 	dbperf_query_settings_init();
+	if (process_shared_preload_libraries_in_progress)
+		dbperf_plans_metrics_init();
 }

@@ -156,7 +156,7 @@ static PlanRegression *
 judge_change(const QueryPlans *query, const MonitoredPlan *starter)
 {
 	List		   *plans = query->known;
-	PlanRegression *regression = palloc0(sizeof(PlanRegression));
+	PlanRegression *regression;
 	List		   *earlier = NIL;
 	double			rest;
 	ListCell	   *lc;
@@ -168,6 +168,9 @@ judge_change(const QueryPlans *query, const MonitoredPlan *starter)
 		if (plan->turn_began < starter->turn_began)
 			earlier = lappend(earlier, plan);
 	}
+	if (earlier == NIL)
+		return NULL;
+	regression = palloc0(sizeof(PlanRegression));
 	regression->old_plan = sum_before(earlier, &regression->before);
 	regression->new_plan = sum_after(plans, starter, &regression->after, &rest);
 	regression->since = starter->turn_began;
@@ -292,7 +295,8 @@ judge_plan(const MonitoredPlan *plan, TimestampTz newest, double pace)
 {
 	PlanRegression *regression;
 
-	if (plan->last_seen < newest)
+	if (plan->last_seen < newest || plan->before.calls < LATENCY_JUDGE_CALLS ||
+		plan->lately.calls < LATENCY_JUDGE_CALLS)
 		return NULL;
 	regression = palloc0(sizeof(PlanRegression));
 	regression->old_plan = regression->new_plan = plan;

@@ -181,6 +181,7 @@ dbperf_pool_init(void)
 	dbperf_pool_shared_init();
 	dbperf_pool_limits_init();
 	dbperf_pool_stats_init();
+	dbperf_pool_metrics_init();
 	dbperf_pool_backend_init();
 	dbperf_pool_worker_init();
 }

@@ -70,7 +70,8 @@ is( $standby->safe_psql(
 like($err, qr/cannot execute INSERT in a read-only transaction/, 'a write keeps its error');
 
 foreach my $view (
-	qw(slow_queries query_latency query_samples running_queries monitor_status slow_query_history))
+	qw(slow_queries query_latency query_samples running_queries monitor_status slow_query_history
+	metrics))
 {
 	like($standby->safe_psql('postgres', "SELECT count(*) FROM dbperf.$view"),
 		qr/^\d+$/, "$view can be read");

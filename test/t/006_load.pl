@@ -281,6 +281,8 @@ $node->safe_psql('older', q{
 	ALTER EXTENSION dbperf DROP FUNCTION dbperf.monitor_status();
 	DROP VIEW dbperf.monitor_status;
 	DROP FUNCTION dbperf.monitor_status();
+	ALTER EXTENSION dbperf DROP VIEW dbperf.cluster_query_latency;
+	DROP VIEW dbperf.cluster_query_latency;
 	ALTER EXTENSION dbperf DROP VIEW dbperf.query_latency;
 	ALTER EXTENSION dbperf DROP FUNCTION dbperf.query_latency();
 	DROP VIEW dbperf.query_latency;

@@ -171,6 +171,30 @@ is( quiet(
 	'the table has its size')
   or diag(quiet('SELECT queries_tracked, queries_evicted FROM dbperf.monitor_status'));
 
+# ---- a plan has to make room, and its query is still in use ----
+
+$node->safe_psql('postgres', 'CREATE TABLE two AS SELECT i AS id FROM generate_series(1, 500) AS i;
+	CREATE INDEX ON two (id); ANALYZE two');
+my $two = "SELECT /* two */ id FROM two WHERE id = 7;\n";
+append_to_file("$dir/plan_1.sql", $two);
+append_to_file("$dir/plan_2.sql", "SET enable_indexscan = off; SET enable_bitmapscan = off;
+	SET enable_indexonlyscan = off;\n" . $two);
+# so that its second plan is never the one that was not used for the longest time
+append_to_file("$dir/beside.sql",
+	join '', map { 'SELECT 2' . join('', map { ', 2' } 1 .. $_) . ";\n" . ($_ % 5 ? '' : $two) } 1 .. 400);
+quiet('SELECT dbperf.query_latency_reset(), dbperf.slow_queries_reset()');
+bench('a plan', '-c', 1, '-t', 30, '-f', "$dir/plan_1.sql");
+bench('another plan', '-c', 1, '-t', 1, '-f', "$dir/plan_2.sql");
+my $calls = q{SELECT calls FROM dbperf.query_latency JOIN
+	(SELECT DISTINCT queryid FROM dbperf.query_samples WHERE query LIKE '%/* two */ id%') AS q USING (queryid)
+	WHERE period = 'lifetime'};
+is(quiet($calls), 31, 'a query with two plans');
+append_to_file("$dir/plan_2_beside.sql", slurp_file("$dir/plan_2.sql") . slurp_file("$dir/beside.sql"));
+bench('others take the room of one', '-c', 1, '-t', 2, '-f', "$dir/plan_2_beside.sql");
+is(quiet($calls), 31 + 2 * 81, 'what it counted goes on to count for the query');
+is(quiet(q{SELECT sum(calls) FROM dbperf.query_latency WHERE period = 'lifetime' AND queryid IS NULL}) > 300,
+	1, 'as it does not for queries that are gone');
+
 # ---- resets while others are at work ----
 
 my ($out, $err) = ('', '');

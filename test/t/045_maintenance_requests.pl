@@ -119,6 +119,13 @@ my $rows = sql('SELECT count(*) FROM dbperf.maintenance_log');
 sleep(3);
 is(count_in_log($start), $started, 'and nothing begins');
 is(sql('SELECT count(*) FROM dbperf.maintenance_log'), $rows, 'in no database');
+poll_ok(
+	q{SELECT (SELECT jsonb_object_agg(action || ' ' || outcome, n) FROM
+				(SELECT action, coalesce(outcome, 'running') AS outcome, count(*) AS n
+				   FROM dbperf.maintenance_log GROUP BY 1, 2) AS l)
+		   = (SELECT jsonb_object_agg((labels ->> 'action') || ' ' || (labels ->> 'outcome'), value::bigint)
+				FROM dbperf.metrics WHERE name = 'dbperf_maintenance_runs_total' AND value > 0)},
+	'metrics count what the log has');
 
 nothing_crashed();
 done_testing();

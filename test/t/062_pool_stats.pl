@@ -223,6 +223,19 @@ ok(eventually(sub { reason() =~ /dbperf.pool_max_server_connections allows no mo
   or diag(reason());
 set('dbperf.pool_max_server_connections = -1');
 
+# ---- metrics ----
+
+is(sql(q{SELECT value FROM dbperf.metrics WHERE name = 'dbperf_pool_up'}), '1', 'the pool is up');
+ok( eventually(
+		sub {
+			sql(q{SELECT sum(s.transactions) > 0 AND sum(s.transactions) = max(m.value)
+					FROM dbperf.pool_stats AS s, dbperf.metrics AS m
+				   WHERE s.user_name IS NULL AND m.name = 'dbperf_pool_transactions_total'}) eq 't';
+		}),
+	'metrics have the transactions of all databases');
+is( sql(q{SELECT count(*) FROM dbperf.metrics WHERE name IN ('dbperf_pool_clients', 'dbperf_pool_servers')}),
+	'5', 'and what clients and connections do');
+
 # ---- nothing of it is for everybody ----
 
 sql('CREATE ROLE plain LOGIN');
