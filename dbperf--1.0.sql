@@ -490,7 +490,10 @@ CREATE FUNCTION dbperf.suggest_index_drops(
     OUT scans bigint,
     OUT stats_age interval,
     OUT cost_change_pct float8,
-    OUT ddl text
+    OUT ddl text,
+    OUT verdict text,
+    OUT evidence text,
+    OUT untried int
 )
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'dbperf_suggest_index_drops'
@@ -498,7 +501,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 REVOKE ALL ON FUNCTION dbperf.suggest_index_drops(interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dbperf.suggest_index_drops(interval) TO PUBLIC;
 COMMENT ON FUNCTION dbperf.suggest_index_drops(interval) IS
-'indexes that nobody needs: duplicates, prefixes of others, those without a scan for at least min_stats_age, and INVALID leftovers; of tables that the caller owns or may read';
+'indexes that nobody needs: duplicates, prefixes of others, those without a scan for at least min_stats_age, and INVALID leftovers; of tables that the caller owns or may read. verdict: drop; keep, since a replica that is a node uses it; unknown, since some replica was not asked or has not counted for long enough; evidence says who was asked, and ddl is null unless the verdict is drop. untried: recorded statements that could not be tried without the index; null if only those of the caller were looked at';
 
 CREATE FUNCTION dbperf.index_findings(
     OUT kind text,
@@ -657,7 +660,7 @@ AS $$
            || E'-- that it leaves before running it again.\n'
            || coalesce(string_agg(
                 E'\n-- advice ' || a.id || ' on '
-                || regexp_replace(format('%I.%I', a.schema_name, a.table_name), '\s', ' ', 'g') || ': '
+                || regexp_replace(format('%I.%I', a.schema_name, a.table_name), '[[:space:]]', ' ', 'g') || ': '
                 || coalesce('saves ' || round(a.benefit_pct::numeric, 1) || ' % of the workload''s cost, ', '')
                 || coalesce('about ' || pg_size_pretty(a.index_size) || ', ', '')
                 || CASE WHEN a.write_overhead_pct >= 1
@@ -666,7 +669,7 @@ AS $$
                 || 'seen ' || a.times_seen || ' times since '
                 || to_char(a.first_seen AT TIME ZONE 'UTC', 'YYYY-MM-DD') || E'\n'
                 -- no line break gets a text out of its comment
-                || coalesce('-- ' || regexp_replace(a.reason, '\s+', ' ', 'g') || E'\n', '')
+                || coalesce('-- ' || regexp_replace(a.reason, '[[:space:]]+', ' ', 'g') || E'\n', '')
                 || a.ddl || E'\n',
                 '' ORDER BY a.benefit_pct DESC NULLS LAST, a.id),
               E'\n-- There is no open advice.\n')
@@ -2530,3 +2533,205 @@ COMMENT ON VIEW dbperf.query_settings_effect IS
 'queries with settings: executions before they had any and since the present ones were given, with mean and 95th percentile of their time in ms (planning not included); before: since counting began or since the query last had settings, kept when they were given; after: null without an execution, and since counting began anew if that is later: after a crash or a reset';
 COMMENT ON COLUMN dbperf.query_settings_effect.calls_before IS
 'executions without settings that the next two columns are about; null if there was none, or if the row was not written by set_query_settings()';
+
+--
+-- cluster: nodes
+--
+
+CREATE TABLE dbperf.nodes (
+    name text PRIMARY KEY,
+    server_name text NOT NULL,
+    role_name text NOT NULL DEFAULT CURRENT_USER,
+    added_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+REVOKE ALL ON dbperf.nodes FROM PUBLIC;
+GRANT SELECT ON dbperf.nodes TO pg_monitor;
+SELECT pg_catalog.pg_extension_config_dump('dbperf.nodes', '');
+COMMENT ON TABLE dbperf.nodes IS
+'other servers that are asked what they do, each a database; kept in dbperf.database only';
+COMMENT ON COLUMN dbperf.nodes.server_name IS
+'foreign server of postgres_fdw in this database, which says where the node is';
+COMMENT ON COLUMN dbperf.nodes.role_name IS
+'role whose user mapping for that server is used';
+
+CREATE FUNCTION dbperf.nodes_check()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'dbperf_nodes_check'
+LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION dbperf.nodes_check() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.nodes_check() IS
+'refuses nodes that cannot be, those with a user mapping of another role unless a superuser adds them, and any outside dbperf.database';
+
+CREATE TRIGGER nodes_check AFTER INSERT OR UPDATE OR DELETE
+    ON dbperf.nodes FOR EACH ROW EXECUTE FUNCTION dbperf.nodes_check();
+CREATE TRIGGER nodes_truncate AFTER TRUNCATE
+    ON dbperf.nodes EXECUTE FUNCTION dbperf.nodes_check();
+
+CREATE FUNCTION dbperf.add_node(name text, server text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_add_node'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.add_node(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.add_node(text, text) IS
+'has a server asked from now on, by the name of a foreign server of postgres_fdw and with the caller''s user mapping for it; in dbperf.database only';
+
+CREATE FUNCTION dbperf.remove_node(name text)
+RETURNS bool
+AS 'MODULE_PATHNAME', 'dbperf_remove_node'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.remove_node(text) FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.remove_node(text) IS
+'has a node that the caller has added, any for superusers, not asked any more; false if there is none of that name';
+
+CREATE FUNCTION dbperf.poll_nodes()
+RETURNS bool
+AS 'MODULE_PATHNAME', 'dbperf_poll_nodes'
+LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.poll_nodes() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.poll_nodes() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.poll_nodes() IS
+'asks all nodes now, and waits until they have answered: at most a second longer than dbperf.node_timeout, or twice that time if a round is on already; false if it has waited in vain';
+
+CREATE FUNCTION dbperf.node_status(
+    OUT node text,
+    OUT server_name text,
+    OUT role_name text,
+    OUT state text,
+    OUT server_role text,
+    OUT same_system bool,
+    OUT database_name text,
+    OUT server_version text,
+    OUT dbperf_version text,
+    OUT lag_seconds float8,
+    OUT lag_bytes bigint,
+    OUT asked_at timestamptz,
+    OUT answered_at timestamptz,
+    OUT error text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_node_status'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10;
+REVOKE ALL ON FUNCTION dbperf.node_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.node_status() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.node_status() IS
+'the rows of the view node_status';
+
+CREATE VIEW dbperf.node_status AS
+    SELECT s.node, s.server_name, s.role_name, s.state, s.server_role, s.same_system,
+           s.database_name, s.server_version, s.dbperf_version, s.lag_seconds, s.lag_bytes,
+           s.asked_at, s.answered_at,
+           pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.answered_at AS age, s.error
+      FROM dbperf.node_status() AS s;
+REVOKE ALL ON dbperf.node_status FROM PUBLIC;
+GRANT SELECT ON dbperf.node_status TO pg_monitor;
+COMMENT ON VIEW dbperf.node_status IS
+'nodes as they were when they last answered, in every database; state: reached, stale (its last answer is three rounds old), unreached (error says why), not asked; same_system: it has this server''s system identifier, so that it is a replica; lag: of its replay, in seconds by its own clock, in bytes behind this server';
+
+CREATE FUNCTION dbperf.node_answers(
+    part text,
+    OUT node text,
+    OUT age interval,
+    OUT error text,
+    OUT answer jsonb
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_node_answers'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10;
+REVOKE ALL ON FUNCTION dbperf.node_answers(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.node_answers(text) TO pg_monitor;
+COMMENT ON FUNCTION dbperf.node_answers(text) IS
+'the last answers of all nodes to one question (slow_queries, query_latency, index_usage, health), as an array of rows; age: time since the node last answered; error: why there is no answer';
+
+CREATE VIEW dbperf.index_usage AS
+    SELECT s.schemaname AS schema_name,
+           s.relname AS table_name,
+           s.indexrelname AS index_name,
+           i.indisunique AS is_unique,
+           s.idx_scan AS scans,
+           (pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'last_idx_scan')::timestamptz AS last_scan,
+           s.idx_tup_read AS tuples_read,
+           s.idx_tup_fetch AS tuples_fetched,
+           c.relpages::bigint OPERATOR(pg_catalog.*)
+               pg_catalog.current_setting('block_size')::bigint AS size_bytes
+      FROM pg_catalog.pg_stat_user_indexes AS s
+      JOIN pg_catalog.pg_index AS i ON i.indexrelid OPERATOR(pg_catalog.=) s.indexrelid
+      JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) s.indexrelid;
+REVOKE ALL ON dbperf.index_usage FROM PUBLIC;
+GRANT SELECT ON dbperf.index_usage TO PUBLIC;
+COMMENT ON VIEW dbperf.index_usage IS
+'indexes of the current database with their scans since statistics were reset; last_scan: PostgreSQL 16 and later; size in bytes when the table was last vacuumed or analyzed';
+
+CREATE VIEW dbperf.cluster_slow_queries AS
+    SELECT 'local'::text AS node, l.*, interval '0' AS age, NULL::text AS error
+      FROM dbperf.slow_queries AS l
+    UNION ALL
+    SELECT a.node, r.*, a.age, a.error
+      FROM dbperf.node_answers('slow_queries') AS a
+     CROSS JOIN LATERAL pg_catalog.jsonb_populate_recordset(NULL::dbperf.slow_queries,
+           COALESCE(a.answer, '[{}]')) AS r;
+REVOKE ALL ON dbperf.cluster_slow_queries FROM PUBLIC;
+GRANT SELECT ON dbperf.cluster_slow_queries TO pg_monitor;
+COMMENT ON VIEW dbperf.cluster_slow_queries IS
+'slow_queries of this server (node local) and of all nodes: the newest 100 slow statements of each node that fit into 60 kB, texts cut at 2000 characters and plans at 4000; for members of pg_read_all_stats; age: time since the node answered; one that did not is a row with its error';
+
+CREATE VIEW dbperf.cluster_query_latency AS
+    SELECT 'local'::text AS node, l.*, interval '0' AS age, NULL::text AS error
+      FROM dbperf.query_latency AS l
+    UNION ALL
+    SELECT a.node, r.*, a.age, a.error
+      FROM dbperf.node_answers('query_latency') AS a
+     CROSS JOIN LATERAL pg_catalog.jsonb_populate_recordset(NULL::dbperf.query_latency,
+           COALESCE(a.answer, '[{}]')) AS r;
+REVOKE ALL ON dbperf.cluster_query_latency FROM PUBLIC;
+GRANT SELECT ON dbperf.cluster_query_latency TO pg_monitor;
+COMMENT ON VIEW dbperf.cluster_query_latency IS
+'query_latency of this server (node local) and of all nodes: the 200 rows of each node that stand for most time; for members of pg_read_all_stats; age: time since the node answered; one that did not is a row with its error';
+
+CREATE VIEW dbperf.cluster_index_usage AS
+    SELECT 'local'::text AS node, l.*, interval '0' AS age, NULL::text AS error
+      FROM dbperf.index_usage AS l
+    UNION ALL
+    SELECT a.node, r.*, a.age, a.error
+      FROM dbperf.node_answers('index_usage') AS a
+     CROSS JOIN LATERAL pg_catalog.jsonb_populate_recordset(NULL::dbperf.index_usage,
+           COALESCE(a.answer, '[{}]')) AS r;
+REVOKE ALL ON dbperf.cluster_index_usage FROM PUBLIC;
+GRANT SELECT ON dbperf.cluster_index_usage TO pg_monitor;
+COMMENT ON VIEW dbperf.cluster_index_usage IS
+'index_usage of this server (node local) and of all nodes: the 400 largest indexes of each nodes database; age: time since the node answered; one that did not is a row with its error';
+
+CREATE FUNCTION dbperf.local_health(
+    OUT target text,
+    OUT comparison text,
+    OUT threshold float8,
+    OUT value float8,
+    OUT verdict text,
+    OUT evidence text,
+    OUT next_step text
+)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT target::text, comparison::text, threshold::float8, value::float8, verdict::text,
+           evidence::text, next_step::text
+      FROM dbperf.health
+$$;
+REVOKE ALL ON FUNCTION dbperf.local_health() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.local_health() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.local_health() IS
+'the rows of the view health, for cluster_health';
+
+CREATE VIEW dbperf.cluster_health AS
+    SELECT 'local'::text AS node, l.*, interval '0' AS age, NULL::text AS error
+      FROM dbperf.local_health() AS l
+    UNION ALL
+    SELECT a.node, r.*, a.age, a.error
+      FROM dbperf.node_answers('health') AS a
+     CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(COALESCE(a.answer, '[{}]')) AS r (
+           target text, comparison text, threshold float8, value float8, verdict text,
+           evidence text, next_step text);
+REVOKE ALL ON dbperf.cluster_health FROM PUBLIC;
+GRANT SELECT ON dbperf.cluster_health TO pg_monitor;
+COMMENT ON VIEW dbperf.cluster_health IS
+'health of this database (node local) and of all nodes; age: time since the node answered; one that did not is a row with its error';

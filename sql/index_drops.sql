@@ -118,7 +118,7 @@ CREATE INDEX judged_c ON judged (c);
 -- one of them can go, but not both
 CREATE INDEX judged_d_a ON judged (d, a);
 CREATE INDEX judged_d_b ON judged (d, b);
-SELECT index_name, replaced_by, cost_change_pct FROM dbperf.suggest_index_drops('0')
+SELECT index_name, replaced_by, cost_change_pct, untried > 0 AS untried FROM dbperf.suggest_index_drops('0')
  WHERE table_name = 'planted_drops.judged';
 
 -- left over from a build that failed

@@ -9,6 +9,7 @@
 
 #include "advisor/advisor.h"
 #include "cache/cache.h"
+#include "cluster/cluster.h"
 #include "core/compat.h"
 #include "core/core.h"
 #include "core/exec_hooks.h"
@@ -43,6 +44,7 @@ _PG_init(void)
 		dbperf_writer_init();
 	}
 	dbperf_monitor_init();
+	dbperf_cluster_init();
 	dbperf_advisor_init();
 	dbperf_maintenance_init();
 	dbperf_cache_init();

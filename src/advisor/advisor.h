@@ -11,4 +11,12 @@
 /* advisor.c */
 extern void dbperf_advisor_init(void);
 
+/* drops_sql.c */
+
+/*
+ * Milliseconds that suggest_index_drops() may take to ask the workload.  Who has
+ * less time lowers it for a while.
+ */
+extern int dbperf_drops_time_limit;
+
 #endif /* DBPERF_ADVISOR_H */

@@ -7,60 +7,26 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
+#include "advisor/advisor.h"
 #include "advisor/drops.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "cluster/cluster.h"
 #include "core/core.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "replication/slot.h"
-#include "replication/walsender.h"
-#include "replication/walsender_private.h"
-#include "storage/lwlock.h"
-#include "storage/spin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#define DROP_COLUMNS 9
-
-/* The longest that all plans may take, in milliseconds. */
-#define TIME_LIMIT_MS 30000
+#define DROP_COLUMNS 12
 
 PG_FUNCTION_INFO_V1(dbperf_suggest_index_drops);
 
-/*
- * Whether other servers may replay what this one writes: their queries use the
- * same indexes, and are counted there.
- */
-static bool
-has_standbys(void)
-{
-	bool found = false;
-
-	for (int i = 0; i < max_wal_senders && !found; i++)
-	{
-		WalSnd *walsnd = &WalSndCtl->walsnds[i];
-
-		SpinLockAcquire(&walsnd->mutex);
-		found = walsnd->pid != 0;
-		SpinLockRelease(&walsnd->mutex);
-	}
-
-	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
-	for (int i = 0; i < max_replication_slots && !found; i++)
-	{
-		ReplicationSlot *slot = &ReplicationSlotCtl->replication_slots[i];
-
-		found = slot->in_use && SlotIsPhysical(slot);
-	}
-	LWLockRelease(ReplicationSlotControlLock);
-	return found;
-}
+int dbperf_drops_time_limit = 30000;
 
 /*
  * The reason as a sentence.
@@ -86,24 +52,27 @@ reason_text(const DropProposal *proposal)
 	return NULL;
 }
 
+/* What limits the judgement of all proposals. */
+typedef struct DropLimits
+{
+	bool own_only; /* only statements of the caller's were tried */
+	int	 untried;  /* statements that could not be */
+} DropLimits;
+
 /*
- * What limits the judgement, in sentences that follow the reason.
+ * The same in sentences that follow the reason.
  */
 static char *
-caveats(int unjudged)
+caveats(const DropLimits *limits)
 {
 	StringInfoData out;
 
 	initStringInfo(&out);
-	if (RecoveryInProgress())
-		appendStringInfoString(&out, " Use on the primary and other standbys is not known.");
-	else if (has_standbys())
-		appendStringInfoString(&out, " Use on standbys is not known.");
-	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
+	if (limits->own_only)
 		appendStringInfoString(&out, " Only your own statements were tried without it.");
-	if (unjudged > 0)
+	if (limits->untried > 0)
 		appendStringInfo(&out, " %d of the recorded statements could not be tried without it.",
-						 unjudged);
+						 limits->untried);
 	return out.data;
 }
 
@@ -120,10 +89,34 @@ drop_statement(const RealIndex *real)
 }
 
 /*
+ * What comes of a proposal when the servers that replay this one's WAL are taken
+ * into account: drop, keep or unknown.  What the catalog proves does not depend on
+ * them: whether an equal index is there, and whether one is INVALID.  A wider index
+ * may be dearer for statements of theirs, and those cannot be tried here.
+ */
+static const char *
+judge_replicas(const DropProposal *proposal, const DbperfReplicas *replicas,
+			   TimestampTz unused_before, char **evidence)
+{
+	DbperfReplicaUse use;
+
+	if (proposal->reason == DROP_INVALID || proposal->reason == DROP_DUPLICATE)
+	{
+		*evidence = pstrdup("Does not depend on use, here or on other servers.");
+		return "drop";
+	}
+	use = dbperf_replica_use(replicas, proposal->indexes, unused_before, evidence);
+	if (use == REPLICAS_NONE || use == REPLICAS_UNUSED)
+		return "drop";
+	return use == REPLICAS_USED && proposal->reason == DROP_UNUSED ? "keep" : "unknown";
+}
+
+/*
  * Adds the row of one proposal.
  */
 static void
-put_proposal(ReturnSetInfo *rsinfo, const DropProposal *proposal, const char *caveat)
+put_proposal(ReturnSetInfo *rsinfo, const DropProposal *proposal, const DropLimits *limits,
+			 const char *verdict, const char *evidence)
 {
 	const RealIndex *real = proposal->real;
 	Datum			 values[DROP_COLUMNS] = {0};
@@ -132,7 +125,8 @@ put_proposal(ReturnSetInfo *rsinfo, const DropProposal *proposal, const char *ca
 
 	values[0] = CStringGetTextDatum(dbperf_table_name(real->oid));
 	values[1] = CStringGetTextDatum(dbperf_table_name(real->def->relid));
-	values[2] = CStringGetTextDatum(psprintf("%s%s", reason_text(proposal), invalid ? "" : caveat));
+	values[2] = CStringGetTextDatum(
+		psprintf("%s%s", reason_text(proposal), invalid ? "" : caveats(limits)));
 	if (proposal->replaced_by != NULL)
 		values[3] = CStringGetTextDatum(dbperf_table_name(proposal->replaced_by->oid));
 	else
@@ -147,7 +141,13 @@ put_proposal(ReturnSetInfo *rsinfo, const DropProposal *proposal, const char *ca
 		values[7] = Float8GetDatum((proposal->after / proposal->before - 1) * 100);
 	else
 		nulls[7] = true;
-	values[8] = CStringGetTextDatum(drop_statement(real));
+	nulls[8] = strcmp(verdict, "drop") != 0;
+	if (!nulls[8])
+		values[8] = CStringGetTextDatum(drop_statement(real));
+	values[9] = CStringGetTextDatum(verdict);
+	values[10] = CStringGetTextDatum(evidence);
+	values[11] = Int32GetDatum(invalid ? 0 : limits->untried);
+	nulls[11] = !invalid && limits->own_only;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -171,12 +171,13 @@ compare_proposals(const ListCell *a, const ListCell *b)
 Datum
 dbperf_suggest_index_drops(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	TimestampTz	   now = GetCurrentTimestamp();
-	TimestampTz	   unused_before;
-	List		  *proposals;
-	char		  *caveat;
-	ListCell	  *lc;
+	ReturnSetInfo  *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	TimestampTz		now = GetCurrentTimestamp();
+	TimestampTz		unused_before;
+	List		   *proposals;
+	DropLimits		limits = {0};
+	DbperfReplicas *replicas;
+	ListCell	   *lc;
 
 	unused_before = DatumGetTimestampTz(
 		DirectFunctionCall2(timestamptz_mi_interval, TimestampTzGetDatum(now), PG_GETARG_DATUM(0)));
@@ -187,13 +188,20 @@ dbperf_suggest_index_drops(PG_FUNCTION_ARGS)
 	(void) dbperf_srf_begin(fcinfo, DROP_COLUMNS);
 	proposals = dbperf_drop_proposals(unused_before);
 	list_sort(proposals, compare_proposals);
-	caveat = caveats(proposals == NIL ? 0 : dbperf_drops_judge(proposals, TIME_LIMIT_MS));
+	limits.own_only = !has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+	if (proposals != NIL)
+		limits.untried = dbperf_drops_judge(proposals, dbperf_drops_time_limit);
+	replicas = dbperf_replicas();
 	foreach (lc, proposals)
 	{
 		DropProposal *proposal = lfirst(lc);
+		const char	 *verdict;
+		char		 *evidence;
 
-		if (!proposal->rejected)
-			put_proposal(rsinfo, proposal, caveat);
+		if (proposal->rejected)
+			continue;
+		verdict = judge_replicas(proposal, replicas, unused_before, &evidence);
+		put_proposal(rsinfo, proposal, &limits, verdict, evidence);
 	}
 	return (Datum) 0;
 }

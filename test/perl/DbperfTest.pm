@@ -43,14 +43,16 @@ our @EXPORT = qw(start_node sql poll poll_ok log_is set plant count_in_log nothi
 
 my $node;
 
-# What every server has, before a test's own settings.  Autovacuum and the
-# advisor would do things that a test has not asked for.
+# What every server has, before a test's own settings.  Autovacuum, the advisor,
+# the sampler of metrics and estimates would do things that a test has not asked for.
 my $settings = q{
 shared_preload_libraries = 'dbperf,pg_stat_statements'
 autovacuum = off
 log_statement = none
 max_worker_processes = 16
 dbperf.advisor_interval = 0
+dbperf.estimates_interval = 0
+dbperf.metrics_interval = 0
 };
 
 =pod
