@@ -2735,3 +2735,44 @@ REVOKE ALL ON dbperf.cluster_health FROM PUBLIC;
 GRANT SELECT ON dbperf.cluster_health TO pg_monitor;
 COMMENT ON VIEW dbperf.cluster_health IS
 'health of this database (node local) and of all nodes; age: time since the node answered; one that did not is a row with its error';
+
+--
+-- metrics: the catalogue
+--
+
+CREATE FUNCTION dbperf.metrics(
+    OUT name text,
+    OUT type text,
+    OUT help text,
+    OUT labels jsonb,
+    OUT value float8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_metrics'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 500;
+REVOKE ALL ON FUNCTION dbperf.metrics() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.metrics() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.metrics() IS
+'see the view metrics';
+
+CREATE VIEW dbperf.metrics AS
+    SELECT * FROM dbperf.metrics();
+REVOKE ALL ON dbperf.metrics FROM PUBLIC;
+GRANT SELECT ON dbperf.metrics TO pg_monitor;
+COMMENT ON VIEW dbperf.metrics IS
+'all metrics as they are now, by Prometheus'' conventions: of the whole server unless a label says of what; seconds, bytes and ratios from 0 to 1; queries have their own (dbperf_query_...) if they are among the dbperf.metrics_top_queries that took most time';
+COMMENT ON COLUMN dbperf.metrics.name IS
+'a histogram has rows of its name with _bucket, _sum and _count';
+COMMENT ON COLUMN dbperf.metrics.type IS
+'counter (only grows, until the server is started anew or it is reset), gauge, or histogram';
+COMMENT ON COLUMN dbperf.metrics.labels IS
+'what tells rows of the same name apart; le of a _bucket: it counts what took at most so many seconds';
+
+CREATE FUNCTION dbperf.prometheus()
+RETURNS text
+AS 'MODULE_PATHNAME', 'dbperf_prometheus'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.prometheus() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.prometheus() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.prometheus() IS
+'all metrics in Prometheus'' text exposition format 0.0.4';

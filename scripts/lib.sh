@@ -207,7 +207,8 @@ install_copy()
 # ---- programs that are not installed ----
 
 # unpack_package NAME: Debian's package in $work/NAME, for a program whose package
-# would start a service and enable it.  The libraries that it needs are installed.
+# would start a service and enable it.  The libraries that it needs are installed, but
+# for those of web pages.
 unpack_package()
 {
 	local name=$1 deb libraries
@@ -220,7 +221,7 @@ unpack_package()
 	fi
 	deb=$(find "$work/$name" -maxdepth 1 -name "${name}_*.deb")
 	mapfile -t libraries < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' |
-		sed -n 's/^ *\(lib[a-z0-9.+-]*\).*/\1/p')
+		sed -n '/^ *libjs-/d; s/^ *\(lib[a-z0-9.+-]*\).*/\1/p')
 	need_packages "${libraries[@]}"
 	as_server dpkg-deb -x "$deb" "$work/$name"
 }
@@ -238,6 +239,20 @@ get_pgbouncer()
 	fi
 	export DBPERF_PGBOUNCER
 	as_server "$DBPERF_PGBOUNCER" --version | sed -n 1p
+}
+
+# The same for DBPERF_PROMTOOL, the program that comes with Prometheus.
+get_promtool()
+{
+	if [ -z "${DBPERF_PROMTOOL:-}" ]; then
+		DBPERF_PROMTOOL=/usr/bin/promtool
+		if [ ! -x "$DBPERF_PROMTOOL" ]; then
+			unpack_package prometheus || { unset DBPERF_PROMTOOL; return 1; }
+			DBPERF_PROMTOOL=$work/prometheus/usr/bin/promtool
+		fi
+	fi
+	export DBPERF_PROMTOOL
+	as_server "$DBPERF_PROMTOOL" --version | sed -n 1p
 }
 
 # free_port [FROM]: the first port from there on where nobody listens, below those

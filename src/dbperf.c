@@ -15,6 +15,7 @@
 #include "core/exec_hooks.h"
 #include "core/launcher.h"
 #include "maintenance/maintenance.h"
+#include "metrics/metrics.h"
 #include "miscadmin.h"
 #include "monitor/monitor.h"
 #include "plans/plans.h"
@@ -50,5 +51,6 @@ _PG_init(void)
 	dbperf_cache_init();
 	dbperf_pool_init();
 	dbperf_plans_init();
+	dbperf_metrics_init();
 	MarkGUCPrefixReserved("dbperf");
 }
