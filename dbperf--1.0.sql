@@ -2776,3 +2776,317 @@ REVOKE ALL ON FUNCTION dbperf.prometheus() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dbperf.prometheus() TO pg_monitor;
 COMMENT ON FUNCTION dbperf.prometheus() IS
 'all metrics in Prometheus'' text exposition format 0.0.4';
+
+--
+-- metrics: history
+--
+
+CREATE TABLE dbperf.metrics_series (
+    set_id int NOT NULL,
+    position int NOT NULL,
+    identity text NOT NULL,
+    name text NOT NULL,
+    labels jsonb NOT NULL,
+    counter bool NOT NULL,
+    added_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (set_id, position)
+);
+REVOKE ALL ON dbperf.metrics_series FROM PUBLIC;
+GRANT SELECT ON dbperf.metrics_series TO pg_monitor;
+COMMENT ON TABLE dbperf.metrics_series IS
+'what the numbers of metrics_samples are: a sample has a set, and the number at a position is that of the series at this position of its set';
+COMMENT ON COLUMN dbperf.metrics_series.identity IS
+'name and labels together, as the sampler compares them';
+COMMENT ON COLUMN dbperf.metrics_series.counter IS
+'whether it only grows, until it begins anew from 0; else it is a gauge';
+
+CREATE TABLE dbperf.metrics_members (
+    tier int NOT NULL CHECK (tier OPERATOR(pg_catalog.>=) 1 AND tier OPERATOR(pg_catalog.<=) 3),
+    member int NOT NULL CHECK (member OPERATOR(pg_catalog.>=) 1 AND member OPERATOR(pg_catalog.<=) 5),
+    turn bigint NOT NULL,
+    began timestamptz NOT NULL,
+    PRIMARY KEY (tier, member)
+);
+REVOKE ALL ON dbperf.metrics_members FROM PUBLIC;
+GRANT SELECT ON dbperf.metrics_members TO pg_monitor;
+COMMENT ON TABLE dbperf.metrics_members IS
+'the tables that samples are kept in, metrics_samples_<tier><member>: the one with the highest turn of its tier is being filled since began, for a quarter of the time that the tier reaches back; then the one with the lowest is emptied and filled';
+
+CREATE TABLE dbperf.metrics_samples (
+    sampled_at timestamptz NOT NULL,
+    started_at timestamptz NOT NULL,
+    set_id int NOT NULL,
+    step int NOT NULL,
+    member int NOT NULL,
+    numbers float8[] NOT NULL
+) PARTITION BY LIST (member);
+CREATE INDEX metrics_samples_sampled_at ON dbperf.metrics_samples (sampled_at);
+REVOKE ALL ON dbperf.metrics_samples FROM PUBLIC;
+COMMENT ON TABLE dbperf.metrics_samples IS
+'samples of metrics, as metrics_history shows them: when the sample was taken and the server started, the set of metrics_series that its numbers belong to, and seconds from one sample of its tier to the next; NaN stands for no value';
+
+CREATE TABLE dbperf.metrics_query_samples (
+    sampled_at timestamptz NOT NULL,
+    started_at timestamptz NOT NULL,
+    step int NOT NULL,
+    member int NOT NULL,
+    queryids bigint[] NOT NULL,
+    databases oid[] NOT NULL,
+    roles oid[] NOT NULL,
+    toplevel bool[] NOT NULL,
+    calls float8[] NOT NULL,
+    total_ms float8[] NOT NULL,
+    new_calls float4[] NOT NULL,
+    new_ms float4[] NOT NULL,
+    buckets float4[]
+) PARTITION BY LIST (member);
+CREATE INDEX metrics_query_samples_sampled_at ON dbperf.metrics_query_samples (sampled_at);
+REVOKE ALL ON dbperf.metrics_query_samples FROM PUBLIC;
+COMMENT ON TABLE dbperf.metrics_query_samples IS
+'samples of the queries that took most time since the sample before, as metrics_query_history shows them: elements at one place of the arrays belong to one query; calls and total_ms are counted since the query is known, new_calls, new_ms and buckets since the previous sample of the tier';
+COMMENT ON COLUMN dbperf.metrics_query_samples.buckets IS
+'16 numbers for each query: executions of at most 0.1, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10000 and 60000 ms, and all; null in tiers that do not have them';
+
+-- Rows never die here, and nobody needs statistics of the arrays.
+CREATE TABLE dbperf.metrics_samples_11 PARTITION OF dbperf.metrics_samples FOR VALUES IN (11) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_12 PARTITION OF dbperf.metrics_samples FOR VALUES IN (12) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_13 PARTITION OF dbperf.metrics_samples FOR VALUES IN (13) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_14 PARTITION OF dbperf.metrics_samples FOR VALUES IN (14) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_15 PARTITION OF dbperf.metrics_samples FOR VALUES IN (15) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_21 PARTITION OF dbperf.metrics_samples FOR VALUES IN (21) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_22 PARTITION OF dbperf.metrics_samples FOR VALUES IN (22) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_23 PARTITION OF dbperf.metrics_samples FOR VALUES IN (23) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_24 PARTITION OF dbperf.metrics_samples FOR VALUES IN (24) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_25 PARTITION OF dbperf.metrics_samples FOR VALUES IN (25) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_31 PARTITION OF dbperf.metrics_samples FOR VALUES IN (31) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_32 PARTITION OF dbperf.metrics_samples FOR VALUES IN (32) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_33 PARTITION OF dbperf.metrics_samples FOR VALUES IN (33) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_34 PARTITION OF dbperf.metrics_samples FOR VALUES IN (34) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_samples_35 PARTITION OF dbperf.metrics_samples FOR VALUES IN (35) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_21 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (21) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_22 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (22) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_23 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (23) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_24 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (24) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_25 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (25) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_31 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (31) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_32 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (32) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_33 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (33) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_34 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (34) WITH (autovacuum_enabled = off);
+CREATE TABLE dbperf.metrics_query_samples_35 PARTITION OF dbperf.metrics_query_samples FOR VALUES IN (35) WITH (autovacuum_enabled = off);
+
+REVOKE ALL ON dbperf.metrics_samples_11, dbperf.metrics_samples_12, dbperf.metrics_samples_13,
+    dbperf.metrics_samples_14, dbperf.metrics_samples_15 FROM PUBLIC;
+REVOKE ALL ON dbperf.metrics_samples_21, dbperf.metrics_samples_22, dbperf.metrics_samples_23,
+    dbperf.metrics_samples_24, dbperf.metrics_samples_25 FROM PUBLIC;
+REVOKE ALL ON dbperf.metrics_samples_31, dbperf.metrics_samples_32, dbperf.metrics_samples_33,
+    dbperf.metrics_samples_34, dbperf.metrics_samples_35 FROM PUBLIC;
+REVOKE ALL ON dbperf.metrics_query_samples_21, dbperf.metrics_query_samples_22, dbperf.metrics_query_samples_23,
+    dbperf.metrics_query_samples_24, dbperf.metrics_query_samples_25 FROM PUBLIC;
+REVOKE ALL ON dbperf.metrics_query_samples_31, dbperf.metrics_query_samples_32, dbperf.metrics_query_samples_33,
+    dbperf.metrics_query_samples_34, dbperf.metrics_query_samples_35 FROM PUBLIC;
+
+COMMENT ON TABLE dbperf.metrics_samples_11 IS 'samples of tier 1, member 1';
+COMMENT ON TABLE dbperf.metrics_samples_12 IS 'samples of tier 1, member 2';
+COMMENT ON TABLE dbperf.metrics_samples_13 IS 'samples of tier 1, member 3';
+COMMENT ON TABLE dbperf.metrics_samples_14 IS 'samples of tier 1, member 4';
+COMMENT ON TABLE dbperf.metrics_samples_15 IS 'samples of tier 1, member 5';
+COMMENT ON TABLE dbperf.metrics_samples_21 IS 'samples of tier 2, member 1';
+COMMENT ON TABLE dbperf.metrics_samples_22 IS 'samples of tier 2, member 2';
+COMMENT ON TABLE dbperf.metrics_samples_23 IS 'samples of tier 2, member 3';
+COMMENT ON TABLE dbperf.metrics_samples_24 IS 'samples of tier 2, member 4';
+COMMENT ON TABLE dbperf.metrics_samples_25 IS 'samples of tier 2, member 5';
+COMMENT ON TABLE dbperf.metrics_samples_31 IS 'samples of tier 3, member 1';
+COMMENT ON TABLE dbperf.metrics_samples_32 IS 'samples of tier 3, member 2';
+COMMENT ON TABLE dbperf.metrics_samples_33 IS 'samples of tier 3, member 3';
+COMMENT ON TABLE dbperf.metrics_samples_34 IS 'samples of tier 3, member 4';
+COMMENT ON TABLE dbperf.metrics_samples_35 IS 'samples of tier 3, member 5';
+COMMENT ON TABLE dbperf.metrics_query_samples_21 IS 'samples of tier 2, member 1';
+COMMENT ON TABLE dbperf.metrics_query_samples_22 IS 'samples of tier 2, member 2';
+COMMENT ON TABLE dbperf.metrics_query_samples_23 IS 'samples of tier 2, member 3';
+COMMENT ON TABLE dbperf.metrics_query_samples_24 IS 'samples of tier 2, member 4';
+COMMENT ON TABLE dbperf.metrics_query_samples_25 IS 'samples of tier 2, member 5';
+COMMENT ON TABLE dbperf.metrics_query_samples_31 IS 'samples of tier 3, member 1';
+COMMENT ON TABLE dbperf.metrics_query_samples_32 IS 'samples of tier 3, member 2';
+COMMENT ON TABLE dbperf.metrics_query_samples_33 IS 'samples of tier 3, member 3';
+COMMENT ON TABLE dbperf.metrics_query_samples_34 IS 'samples of tier 3, member 4';
+COMMENT ON TABLE dbperf.metrics_query_samples_35 IS 'samples of tier 3, member 5';
+
+CREATE FUNCTION dbperf.metrics_tables_count()
+RETURNS bool
+AS 'MODULE_PATHNAME', 'dbperf_metrics_tables_count'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.metrics_tables_count() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.metrics_tables_count() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.metrics_tables_count() IS
+'whether this is dbperf.database, and not that of a standby, whose tables are what the primary has sampled of itself';
+
+CREATE FUNCTION dbperf.metrics_ring(
+    OUT sampled_at timestamptz,
+    OUT resolution interval,
+    OUT name text,
+    OUT labels jsonb,
+    OUT value float8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_metrics_ring'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.metrics_ring() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.metrics_ring() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.metrics_ring() IS
+'what metrics_history shows that is in shared memory only';
+
+CREATE VIEW dbperf.metrics_history AS
+    SELECT s.sampled_at,
+           pg_catalog.make_interval(secs => s.step::float8) AS resolution,
+           m.name,
+           m.labels,
+           s.numbers[m.position] AS value
+      FROM dbperf.metrics_samples AS s
+      JOIN dbperf.metrics_series AS m ON m.set_id OPERATOR(pg_catalog.=) s.set_id
+     WHERE s.numbers[m.position] OPERATOR(pg_catalog.<>) 'NaN'::float8
+       AND dbperf.metrics_tables_count()
+     UNION ALL
+    SELECT r.sampled_at, r.resolution, r.name, r.labels, r.value
+      FROM dbperf.metrics_ring() AS r;
+REVOKE ALL ON dbperf.metrics_history FROM PUBLIC;
+GRANT SELECT ON dbperf.metrics_history TO pg_monitor;
+COMMENT ON VIEW dbperf.metrics_history IS
+'samples of all metrics, taken every dbperf.metrics_interval: all of them for a day, every 6th for a week, every 60th for dbperf.metrics_retention, so that a time can be there more than once; in databases other than dbperf.database and on a standby the last hours, from shared memory';
+COMMENT ON COLUMN dbperf.metrics_history.resolution IS
+'the time from one sample of this kind to the next';
+COMMENT ON COLUMN dbperf.metrics_history.name IS
+'as in metrics; of histograms with _bucket, whose label le is a bound, _sum and _count; and dbperf_statement_p50_seconds, _p95_seconds and _p99_seconds of what was executed since the previous sample of the same resolution';
+
+CREATE FUNCTION dbperf.metrics_between(
+    since timestamptz,
+    until timestamptz,
+    names text[],
+    points int DEFAULT 300,
+    OUT at timestamptz,
+    OUT name text,
+    OUT labels jsonb,
+    OUT value float8,
+    OUT per_second float8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_metrics_between'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.metrics_between(timestamptz, timestamptz, text[], int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.metrics_between(timestamptz, timestamptz, text[], int) TO pg_monitor;
+COMMENT ON FUNCTION dbperf.metrics_between(timestamptz, timestamptz, text[], int) IS
+'these metrics after since and until until, ordered by time: of each series the last sample in each of so many equal steps; per_second is what a counter grew by since the previous one, null for gauges, for the first one, and after a promotion';
+
+CREATE FUNCTION dbperf.metrics_query_ring(
+    OUT sampled_at timestamptz,
+    OUT resolution interval,
+    OUT queryid bigint,
+    OUT database oid,
+    OUT role oid,
+    OUT toplevel bool,
+    OUT calls bigint,
+    OUT total_ms float8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_metrics_query_ring'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.metrics_query_ring() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.metrics_query_ring() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.metrics_query_ring() IS
+'what metrics_query_history shows that is in shared memory only';
+
+CREATE VIEW dbperf.metrics_query_history AS
+    SELECT q.sampled_at, q.queryid, d.datname AS database_name, r.rolname AS user_name,
+           q.toplevel, q.calls, q.total_ms, q.resolution
+      FROM (SELECT s.sampled_at,
+                   pg_catalog.make_interval(secs => s.step::float8) AS resolution,
+                   CASE WHEN u.queryid OPERATOR(pg_catalog.<>) 0 AND
+                             (pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') OR
+                              pg_catalog.pg_has_role(u.role, 'USAGE'))
+                        THEN u.queryid END AS queryid,
+                   u.database, u.role, u.toplevel, u.calls::bigint AS calls, u.total_ms
+              FROM dbperf.metrics_query_samples AS s
+             CROSS JOIN LATERAL ROWS FROM (
+                       pg_catalog.unnest(s.queryids), pg_catalog.unnest(s.databases),
+                       pg_catalog.unnest(s.roles), pg_catalog.unnest(s.toplevel),
+                       pg_catalog.unnest(s.calls), pg_catalog.unnest(s.total_ms)
+                   ) AS u (queryid, database, role, toplevel, calls, total_ms)
+             WHERE dbperf.metrics_tables_count()
+             UNION ALL
+            SELECT m.sampled_at, m.resolution, m.queryid, m.database, m.role, m.toplevel,
+                   m.calls, m.total_ms
+              FROM dbperf.metrics_query_ring() AS m) AS q
+      LEFT JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) q.database
+      LEFT JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) q.role;
+REVOKE ALL ON dbperf.metrics_query_history FROM PUBLIC;
+GRANT SELECT ON dbperf.metrics_query_history TO pg_monitor;
+COMMENT ON VIEW dbperf.metrics_query_history IS
+'counters of the queries that took most time since the sample before, with every 6th sample of metrics_history for a week and with every 60th for dbperf.metrics_retention; queryid is null if there is none, and of other roles unless the caller is a member of pg_read_all_stats';
+COMMENT ON COLUMN dbperf.metrics_query_history.calls IS
+'executions since the query is known, as of the sample';
+COMMENT ON COLUMN dbperf.metrics_query_history.total_ms IS
+'their time in milliseconds';
+
+CREATE FUNCTION dbperf.metrics_queries_between(
+    since timestamptz,
+    until timestamptz,
+    OUT queryid bigint,
+    OUT database_name name,
+    OUT user_name name,
+    OUT toplevel bool,
+    OUT calls bigint,
+    OUT total_ms float8,
+    OUT mean_ms float8,
+    OUT p95_ms float8
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_metrics_queries_between'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.metrics_queries_between(timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.metrics_queries_between(timestamptz, timestamptz) TO pg_monitor;
+COMMENT ON FUNCTION dbperf.metrics_queries_between(timestamptz, timestamptz) IS
+'what was executed after since and until until, to the minute (every 6th sample of metrics_history), most total time first: queries that were among the 50 that took most time in some minute; times in milliseconds; p95_ms is null if the period has no sample that says so';
+
+CREATE FUNCTION dbperf.metrics_status(
+    OUT state text,
+    OUT since timestamptz,
+    OUT sampled_at timestamptz,
+    OUT stored_at timestamptz,
+    OUT samples bigint,
+    OUT samples_stored bigint,
+    OUT series int,
+    OUT values_refused bigint,
+    OUT last_error text,
+    OUT last_error_at timestamptz,
+    OUT bytes bigint,
+    OUT members int
+)
+RETURNS record
+AS 'MODULE_PATHNAME', 'dbperf_metrics_status'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION dbperf.metrics_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.metrics_status() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.metrics_status() IS
+'what the view metrics_status shows';
+
+CREATE VIEW dbperf.metrics_status AS
+    SELECT s.state, s.since, s.sampled_at, s.stored_at, s.samples, s.samples_stored, s.series,
+           s.values_refused, s.last_error, s.last_error_at, s.bytes, s.members
+      FROM dbperf.metrics_status() AS s;
+REVOKE ALL ON dbperf.metrics_status FROM PUBLIC;
+GRANT SELECT ON dbperf.metrics_status TO pg_monitor;
+COMMENT ON VIEW dbperf.metrics_status IS
+'whether samples of metrics are taken and stored';
+COMMENT ON COLUMN dbperf.metrics_status.state IS
+'running, or why samples are in shared memory only, or why there are none';
+COMMENT ON COLUMN dbperf.metrics_status.samples IS
+'taken since the server was started';
+COMMENT ON COLUMN dbperf.metrics_status.samples_stored IS
+'so many of them are in the tables of dbperf.database';
+COMMENT ON COLUMN dbperf.metrics_status.values_refused IS
+'values that were left out since there are too many series (768)';
+COMMENT ON COLUMN dbperf.metrics_status.last_error IS
+'why samples could not be stored when they last could not';
+COMMENT ON COLUMN dbperf.metrics_status.bytes IS
+'what the tables of samples in dbperf.database take, with their indexes, as of the last time that was counted: with every 6th sample';
+COMMENT ON COLUMN dbperf.metrics_status.members IS
+'how many of those tables have any rows';

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "metrics/metrics.h"
+#include "metrics/samples.h"
 
 /*
  * Called from _PG_init, preloaded or not.
@@ -15,5 +16,6 @@
 void
 dbperf_metrics_init(void)
 {
+	dbperf_sampler_init();
 	dbperf_catalogue_init();
 }

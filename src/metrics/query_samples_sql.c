@@ -1,0 +1,279 @@
+/*-------------------------------------------------------------------------
+ *
+ * query_samples_sql.c
+ *		metrics_queries_between(): what was executed within a period.
+ *
+ * A sample has the queries that took most time just before it, so that one which
+ * was executed all the time need not be in each.  What a query did in between is
+ * the difference of two samples that have it.  Before the first of them it is what
+ * the sampler says of the time since its last look.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "commands/dbcommands.h"
+#include "core/core.h"
+#include "funcapi.h"
+#include "metrics/samples.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#define QUERIES_COLUMNS 8
+#define FEWEST_SAMPLES 300 /* that a period is read from, if it has as many */
+
+PG_FUNCTION_INFO_V1(dbperf_metrics_queries_between);
+
+/* What is known of a query within the period. */
+typedef struct PeriodQuery
+{
+	LatencyKey key;		/* MUST BE FIRST */
+	bool	   sampled; /* the next three are of its last sample */
+	double	   last_calls;
+	double	   last_ms;
+	SampleInfo last;
+	double	   calls;
+	double	   total_ms;
+	bool	   incomplete; /* not all executions are in the first buckets */
+	double	   buckets[NUM_TIERS][QUERY_BUCKETS];
+} PeriodQuery;
+
+/* What was executed after a time. */
+typedef struct Gathering
+{
+	HTAB	   *queries; /* PeriodQuery */
+	TimestampTz since;
+} Gathering;
+
+/* Adds buckets; those that are not known make the sum incomplete. */
+static void
+add_buckets(PeriodQuery *query, int tier, const TopQuery *sampled)
+{
+	if (isnan(sampled->buckets[0]))
+	{
+		query->incomplete |= sampled->new_calls > 0;
+		return;
+	}
+	for (int i = 0; i < QUERY_BUCKETS; i++)
+		query->buckets[tier][i] += sampled->buckets[i];
+}
+
+/*
+ * Takes what a sample has of a query.  counted says that the sample is within the
+ * period, and not the last one before it.
+ */
+static void
+take_query(PeriodQuery *query, const TopQuery *sampled, const SampleInfo *info, bool counted)
+{
+	bool again = query->sampled &&
+				 (sampled->calls < query->last_calls || sampled->total_ms < query->last_ms ||
+				  (info->started != query->last.started && info->started < query->last.at));
+
+	if (counted && query->sampled && !again)
+	{
+		query->calls += sampled->calls - query->last_calls;
+		query->total_ms += sampled->total_ms - query->last_ms;
+	}
+	else if (counted)
+	{
+		query->calls += sampled->new_calls;
+		query->total_ms += sampled->new_ms;
+	}
+	query->sampled = true;
+	query->last_calls = sampled->calls;
+	query->last_ms = sampled->total_ms;
+	query->last = *info;
+}
+
+/* Takes a sample: counts, or only buckets. */
+static void
+take_sample(HTAB *queries, const QuerySample *sample, bool counts, bool counted, int tier)
+{
+	for (int i = 0; i < sample->info.count; i++)
+	{
+		const TopQuery *sampled = &sample->queries[i];
+		PeriodQuery	   *query;
+		bool			found;
+
+		query = hash_search(queries, &sampled->key, counts ? HASH_ENTER : HASH_FIND, &found);
+		if (query == NULL)
+			continue;
+		if (!found)
+			memset((char *) query + sizeof(LatencyKey), 0, sizeof(*query) - sizeof(LatencyKey));
+		if (counts)
+			take_query(query, sampled, &sample->info, counted);
+		if (counted)
+			add_buckets(query, tier, sampled);
+	}
+}
+
+/* SampleVisit: takes the counts and buckets of a sample. */
+static void
+take_counts(const void *arg, void *gathering)
+{
+	const QuerySample *sample = arg;
+	const Gathering	  *into = gathering;
+
+	take_sample(into->queries, sample, true, sample->info.at > into->since, FIRST_QUERY_TIER);
+}
+
+/* SampleVisit: takes the buckets of a sample of the rarest tier. */
+static void
+take_rare_buckets(const void *arg, void *gathering)
+{
+	const Gathering *into = gathering;
+
+	take_sample(into->queries, arg, false, true, NUM_TIERS - 1);
+}
+
+/*
+ * Gathers what was executed in a period.  A long one is read from the rarest
+ * samples alone; a shorter one has their buckets in place of those that are missing.
+ */
+static void
+gather(HTAB *queries, TimestampTz since, TimestampTz until)
+{
+	int			last = NUM_TIERS - 1;
+	int			tier = dbperf_samples_tier(since, until, FEWEST_SAMPLES);
+	TimestampTz before = since - 2 * dbperf_tier_step(last) * USECS_PER_SEC;
+	Gathering	into = {.queries = queries, .since = since};
+
+	dbperf_samples_visit(RING_QUERIES, tier, true, before, until, take_counts, &into);
+	if (tier != last)
+		dbperf_samples_visit(RING_QUERIES, last, false, since, until, take_rare_buckets, &into);
+}
+
+/*
+ * The 95th percentile in milliseconds of executions in buckets, as is usual for
+ * them: evenly spread between two bounds.  NaN without executions, infinite beyond
+ * the last bound.
+ */
+static double
+p95_ms(const double *buckets)
+{
+	double rank = 0.95 * buckets[QUERY_BUCKETS - 1];
+	double below = 0;
+	double lower = 0;
+
+	if (buckets[QUERY_BUCKETS - 1] <= 0)
+		return NAN;
+	for (int i = 0; i < LATENCY_NUM_BOUNDS; i++)
+	{
+		double upper = dbperf_latency_bounds[i];
+
+		if (buckets[i] >= rank)
+			return 1000 * (lower + (upper - lower) * (rank - below) / (buckets[i] - below));
+		below = buckets[i];
+		lower = upper;
+	}
+	return INFINITY;
+}
+
+/* A name, or null if there is none any more. */
+static Datum
+name_or_null(const char *name, bool *isnull)
+{
+	Name value = palloc0(sizeof(NameData));
+
+	*isnull = name == NULL;
+	if (name != NULL)
+		namestrcpy(value, name);
+	return NameGetDatum(value);
+}
+
+/*
+ * The 95th percentile of a query, NaN if it is not known.  Those executions that
+ * took at least that long did not take longer than all together: of few executions
+ * in a wide bucket that says more than the bucket does.
+ */
+static double
+query_p95_ms(const PeriodQuery *query)
+{
+	double rare = p95_ms(query->buckets[NUM_TIERS - 1]);
+	double p95 =
+		query->incomplete && !isnan(rare) ? rare : p95_ms(query->buckets[FIRST_QUERY_TIER]);
+	double not_faster = query->calls - ceil(0.95 * query->calls) + 1;
+
+	/* beyond the last bound only the mean tells how long they are */
+	if (isinf(p95))
+		return Max(1000 * dbperf_latency_bounds[LATENCY_NUM_BOUNDS - 1],
+				   query->total_ms / query->calls);
+	return isnan(p95) ? p95 : Min(p95, query->total_ms / not_faster);
+}
+
+/* Adds the row of a query. */
+static void
+put_query(ReturnSetInfo *result, const PeriodQuery *query)
+{
+	double p95 = query_p95_ms(query);
+	Datum  values[QUERIES_COLUMNS];
+	bool   nulls[QUERIES_COLUMNS] = {false};
+
+	values[0] = Int64GetDatum((int64) query->key.queryid);
+	nulls[0] = query->key.queryid == 0 || !dbperf_may_see_role(query->key.userid);
+	values[1] = name_or_null(get_database_name(query->key.dbid), &nulls[1]);
+	values[2] = name_or_null(GetUserNameFromId(query->key.userid, true), &nulls[2]);
+	values[3] = BoolGetDatum(query->key.toplevel != 0);
+	values[4] = Int64GetDatum((int64) query->calls);
+	values[5] = Float8GetDatum(query->total_ms);
+	values[6] = Float8GetDatum(query->total_ms / query->calls);
+	values[7] = Float8GetDatum(p95);
+	nulls[7] = isnan(p95);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* Orders queries by total time, most first. */
+static int
+compare_queries(const ListCell *a, const ListCell *b)
+{
+	const PeriodQuery *first = lfirst(a);
+	const PeriodQuery *second = lfirst(b);
+
+	if (first->total_ms != second->total_ms)
+		return first->total_ms > second->total_ms ? -1 : 1;
+	return memcmp(&first->key, &second->key, sizeof(LatencyKey));
+}
+
+/*
+ * metrics_queries_between(since, until) returns setof record.
+ */
+Datum
+dbperf_metrics_queries_between(PG_FUNCTION_ARGS)
+{
+	TimestampTz		since = PG_GETARG_TIMESTAMPTZ(0);
+	TimestampTz		until = PG_GETARG_TIMESTAMPTZ(1);
+	ReturnSetInfo  *result;
+	HASHCTL			ctl = {0};
+	HTAB		   *queries;
+	HASH_SEQ_STATUS scan;
+	PeriodQuery	   *query;
+	List		   *found = NIL;
+	ListCell	   *cell;
+
+	dbperf_require_shmem();
+	result = dbperf_srf_begin(fcinfo, QUERIES_COLUMNS);
+	dbperf_samples_clamp(&since, &until);
+	if (since >= until)
+		return (Datum) 0;
+	ctl.keysize = sizeof(LatencyKey);
+	ctl.entrysize = sizeof(PeriodQuery);
+	ctl.hcxt = CurrentMemoryContext;
+	queries =
+		hash_create("dbperf queries of a period", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	gather(queries, since, until);
+	hash_seq_init(&scan, queries);
+	while ((query = hash_seq_search(&scan)) != NULL)
+	{
+		if (query->calls >= 1)
+			found = lappend(found, query);
+	}
+	list_sort(found, compare_queries);
+	foreach (cell, found)
+		put_query(result, lfirst(cell));
+	return (Datum) 0;
+}
