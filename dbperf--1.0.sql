@@ -3090,3 +3090,127 @@ COMMENT ON COLUMN dbperf.metrics_status.bytes IS
 'what the tables of samples in dbperf.database take, with their indexes, as of the last time that was counted: with every 6th sample';
 COMMENT ON COLUMN dbperf.metrics_status.members IS
 'how many of those tables have any rows';
+
+--
+-- metrics: targets and health
+--
+
+CREATE TABLE dbperf.targets (
+    name text PRIMARY KEY,
+    comparison text NOT NULL,
+    threshold float8 NOT NULL,
+    built_in bool NOT NULL DEFAULT false,
+    CONSTRAINT targets_comparison_check CHECK (comparison IN ('<', '<=', '>', '>=')),
+    -- neither NaN nor infinite
+    CONSTRAINT targets_threshold_check CHECK
+        (threshold > '-Infinity'::float8 AND threshold < 'Infinity'::float8)
+);
+INSERT INTO dbperf.targets VALUES
+    ('query_p95_ms', '<', 50, true),
+    ('pool_efficiency_ratio', '>', 0.9, true),
+    ('cache_hit_ratio', '>', 0.7, true),
+    ('index_coverage_ratio', '>', 0.9, true);
+REVOKE ALL ON dbperf.targets FROM PUBLIC;
+GRANT SELECT ON dbperf.targets TO pg_monitor;
+SELECT pg_catalog.pg_extension_config_dump('dbperf.targets', '');
+COMMENT ON TABLE dbperf.targets IS
+'what this database is to achieve; the view health says whether it does';
+COMMENT ON COLUMN dbperf.targets.name IS
+'query_p95_ms: 95th percentile of all that clients sent; pool_efficiency_ratio: reuse of pool_efficiency; cache_hit_ratio: hits / (hits + misses) of the result cache; index_coverage_ratio: coverage of the workload''s predicates by indexes; or any metric of dbperf, of which the worst series counts';
+COMMENT ON COLUMN dbperf.targets.comparison IS
+'how the value is compared with the threshold for the target to be met: <, <=, > or >=';
+COMMENT ON COLUMN dbperf.targets.threshold IS
+'milliseconds for query_p95_ms, 0 to 1 for ratios, else the unit of the metric';
+COMMENT ON COLUMN dbperf.targets.built_in IS
+'as CREATE EXTENSION wrote it; false as soon as it is changed';
+
+CREATE FUNCTION dbperf.targets_check()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'dbperf_targets_check'
+LANGUAGE C VOLATILE;
+REVOKE ALL ON FUNCTION dbperf.targets_check() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.targets_check() IS
+'refuses targets that cannot be judged';
+
+CREATE FUNCTION dbperf.targets_restore()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'dbperf_targets_restore'
+LANGUAGE C VOLATILE SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION dbperf.targets_restore() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.targets_restore() IS
+'when a dump is restored, its targets take the place of those of CREATE EXTENSION';
+
+CREATE TRIGGER targets_check BEFORE INSERT OR UPDATE
+    ON dbperf.targets FOR EACH ROW EXECUTE FUNCTION dbperf.targets_check();
+CREATE TRIGGER targets_restore BEFORE INSERT
+    ON dbperf.targets FOR EACH STATEMENT EXECUTE FUNCTION dbperf.targets_restore();
+
+CREATE FUNCTION dbperf.health(
+    OUT target text,
+    OUT comparison text,
+    OUT threshold float8,
+    OUT value float8,
+    OUT verdict text,
+    OUT evidence text,
+    OUT next_step text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_health'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10 SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION dbperf.health() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.health() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.health() IS
+'see the view health';
+
+CREATE VIEW dbperf.health AS
+    SELECT h.target, h.comparison, h.threshold, h.value, h.verdict, h.evidence, h.next_step
+      FROM dbperf.health() AS h
+     ORDER BY pg_catalog.array_position('{missed,no data,met}', h.verdict), h.target;
+REVOKE ALL ON dbperf.health FROM PUBLIC;
+GRANT SELECT ON dbperf.health TO pg_monitor;
+COMMENT ON VIEW dbperf.health IS
+'whether this database meets its targets: a row for each of them, the missed ones first';
+COMMENT ON COLUMN dbperf.health.value IS
+'what is compared with the threshold, in the same unit; null without data';
+COMMENT ON COLUMN dbperf.health.verdict IS
+'met, missed, or no data';
+COMMENT ON COLUMN dbperf.health.evidence IS
+'what the verdict rests on, or why there is no data';
+COMMENT ON COLUMN dbperf.health.next_step IS
+'what to run next, null if there is nothing to be done; several statements are sent one by one, as psql does: ALTER SYSTEM cannot be part of a transaction';
+
+CREATE FUNCTION dbperf.bloat_estimates(
+    OUT relation regclass,
+    OUT kind text,
+    OUT size_bytes bigint,
+    OUT bloat_bytes bigint,
+    OUT method text
+)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'dbperf_bloat_estimates'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION dbperf.bloat_estimates() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.bloat_estimates() TO pg_monitor;
+COMMENT ON FUNCTION dbperf.bloat_estimates() IS
+'see the view bloat_estimates';
+
+CREATE VIEW dbperf.bloat_estimates AS
+    SELECT b.relation, b.kind, b.size_bytes, b.bloat_bytes,
+           b.bloat_bytes::float8 / NULLIF(b.size_bytes, 0) AS bloat_ratio, b.method
+      FROM dbperf.bloat_estimates() AS b;
+REVOKE ALL ON dbperf.bloat_estimates FROM PUBLIC;
+GRANT SELECT ON dbperf.bloat_estimates TO pg_monitor;
+COMMENT ON VIEW dbperf.bloat_estimates IS
+'what rewriting a table (without its TOAST table) or rebuilding an index of this database would give back, in bytes, as of the last VACUUM or ANALYZE of it; from catalogs and statistics: nothing is scanned or locked';
+COMMENT ON COLUMN dbperf.bloat_estimates.kind IS
+'table (also materialized view) or index (also of a TOAST table)';
+COMMENT ON COLUMN dbperf.bloat_estimates.method IS
+'statistics: of the columns; sample of pages: maintenance looked into them; densest seen: compared with the index at its best; null: not known';
+
+CREATE FUNCTION dbperf.refresh_estimates()
+RETURNS void
+AS 'MODULE_PATHNAME', 'dbperf_refresh_estimates'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION dbperf.refresh_estimates() FROM PUBLIC;
+COMMENT ON FUNCTION dbperf.refresh_estimates() IS
+'estimates bloat, size and coverage by indexes of this database now, as a worker does every dbperf.estimates_interval; takes up to 10 s for the coverage';
