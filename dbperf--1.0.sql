@@ -3214,3 +3214,42 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 REVOKE ALL ON FUNCTION dbperf.refresh_estimates() FROM PUBLIC;
 COMMENT ON FUNCTION dbperf.refresh_estimates() IS
 'estimates bloat, size and coverage by indexes of this database now, as a worker does every dbperf.estimates_interval; takes up to 10 s for the coverage';
+
+--
+-- report
+--
+
+-- What the page asks is planned once and run once: compiling it would not pay.
+CREATE FUNCTION dbperf.report(
+    since timestamptz DEFAULT pg_catalog.now() OPERATOR(pg_catalog.-) interval '1 hour',
+    until timestamptz DEFAULT pg_catalog.now()
+)
+RETURNS text
+AS 'MODULE_PATHNAME', 'dbperf_report'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
+SET jit = off;
+REVOKE ALL ON FUNCTION dbperf.report(timestamptz, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.report(timestamptz, timestamptz) TO pg_monitor;
+COMMENT ON FUNCTION dbperf.report(timestamptz, timestamptz) IS
+'one HTML page, in ASCII and complete in itself, about this period: targets, latency, load, waits, slow queries, advice, maintenance, cache and pool; as far as the caller may see it';
+
+CREATE FUNCTION dbperf.report_compare(
+    a_since timestamptz,
+    a_until timestamptz,
+    b_since timestamptz,
+    b_until timestamptz
+)
+RETURNS text
+AS 'MODULE_PATHNAME', 'dbperf_report_compare'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
+SET jit = off;
+REVOKE ALL ON FUNCTION dbperf.report_compare(timestamptz, timestamptz, timestamptz, timestamptz)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dbperf.report_compare(timestamptz, timestamptz, timestamptz, timestamptz)
+    TO pg_monitor;
+COMMENT ON FUNCTION dbperf.report_compare(timestamptz, timestamptz, timestamptz, timestamptz) IS
+'a page like that of report() about the second period, compared with the first: what got worse comes first';

@@ -20,6 +20,7 @@
 #include "monitor/monitor.h"
 #include "plans/plans.h"
 #include "pool/pool.h"
+#include "report/report.h"
 #include "utils/guc.h"
 
 DBPERF_MODULE_MAGIC;
@@ -52,5 +53,6 @@ _PG_init(void)
 	dbperf_pool_init();
 	dbperf_plans_init();
 	dbperf_metrics_init();
+	dbperf_report_init();
 	MarkGUCPrefixReserved("dbperf");
 }
