@@ -24,18 +24,11 @@ typedef struct PlanRegression
 	TimestampTz			 since;
 } PlanRegression;
 
-/* How much slower plans are than they were; all zero at first. */
-typedef struct ServerPace
-{
-	double *factors;
-	int		count;
-	int		room;
-} ServerPace;
+/* Takes one of them, which is gone afterwards. */
+typedef void (*PlanRegressionVisit)(const PlanRegression *regression, void *arg);
 
 /* regression.c */
-extern void	  dbperf_pace_add(ServerPace *pace, List *plans);
-extern double dbperf_pace_factor(ServerPace *pace);
-extern List	 *dbperf_plan_regressions(List *plans, double pace);
+extern void dbperf_visit_regressions(PlanRegressionVisit visit, void *arg, bool texts);
 
 /* plans_metrics.c */
 extern void dbperf_plans_metrics_init(void);

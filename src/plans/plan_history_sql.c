@@ -182,36 +182,11 @@ put_regression(HistoryRow *row, const PlanRegression *regression)
 	put_row(row);
 }
 
-/* What plan_regressions() works with. */
-typedef struct RegressionState
-{
-	HistoryRow	  row;
-	ServerPace	  pace;
-	double		  factor;
-	MemoryContext context; /* of pace */
-} RegressionState;
-
-/* MonitoredPlanVisit: finds the pace of the server. */
+/* PlanRegressionVisit: one row for each. */
 static void
-pace_visit(List *plans, void *arg)
+regression_visit(const PlanRegression *regression, void *arg)
 {
-	RegressionState *state = arg;
-	MemoryContext	 old = MemoryContextSwitchTo(state->context);
-
-	dbperf_pace_add(&state->pace, plans);
-	MemoryContextSwitchTo(old);
-}
-
-/* MonitoredPlanVisit: one row for each regression. */
-static void
-regression_visit(List *plans, void *arg)
-{
-	RegressionState *state = arg;
-	List			*regressions = dbperf_plan_regressions(plans, state->factor);
-	ListCell		*lc;
-
-	foreach (lc, regressions)
-		put_regression(&state->row, lfirst(lc));
+	put_regression(arg, regression);
 }
 
 /*
@@ -221,13 +196,11 @@ regression_visit(List *plans, void *arg)
 Datum
 dbperf_plan_regressions_list(PG_FUNCTION_ARGS)
 {
-	RegressionState state = {.context = CurrentMemoryContext};
+	HistoryRow row = {0};
 
 	dbperf_require_shmem();
-	state.row.rsinfo = dbperf_srf_begin(fcinfo, REGRESSION_COLUMNS);
-	dbperf_monitored_plans(pace_visit, &state, false);
-	state.factor = dbperf_pace_factor(&state.pace);
-	dbperf_monitored_plans(regression_visit, &state, true);
+	row.rsinfo = dbperf_srf_begin(fcinfo, REGRESSION_COLUMNS);
+	dbperf_visit_regressions(regression_visit, &row, true);
 	return (Datum) 0;
 }
 

@@ -15,44 +15,24 @@ static const DbperfMetric regressions = {
 	"Queries of all databases that another plan has made slower, and plans that became slower: "
 	"dbperf.plan_regressions says which"};
 
-typedef struct RegressionCount
-{
-	ServerPace	  pace;
-	MemoryContext context; /* of pace */
-	double		  factor;
-	int			  count;
-} RegressionCount;
-
-/* MonitoredPlanVisit: finds the pace of the server. */
+/* PlanRegressionVisit: counts. */
 static void
-pace_visit(List *plans, void *arg)
+count_visit(const PlanRegression *regression, void *arg)
 {
-	RegressionCount *count = arg;
-	MemoryContext	 old = MemoryContextSwitchTo(count->context);
+	int *count = arg;
 
-	dbperf_pace_add(&count->pace, plans);
-	MemoryContextSwitchTo(old);
-}
-
-/* MonitoredPlanVisit: counts. */
-static void
-count_visit(List *plans, void *arg)
-{
-	RegressionCount *count = arg;
-
-	count->count += list_length(dbperf_plan_regressions(plans, count->factor));
+	(void) regression;
+	(*count)++;
 }
 
 /* DbperfMetricSource */
 static void
 collect(DbperfMetricSink *sink)
 {
-	RegressionCount count = {.context = CurrentMemoryContext};
+	int count = 0;
 
-	dbperf_monitored_plans(pace_visit, &count, false);
-	count.factor = dbperf_pace_factor(&count.pace);
-	dbperf_monitored_plans(count_visit, &count, false);
-	dbperf_metric(sink, &regressions, count.count);
+	dbperf_visit_regressions(count_visit, &count, false);
+	dbperf_metric(sink, &regressions, count);
 }
 
 /*

@@ -43,6 +43,24 @@
 /* so many executions of the newest plan say whether the query has recovered */
 #define MIN_NEWEST 10
 
+/* How much slower plans are than they were; all zero at first. */
+typedef struct ServerPace
+{
+	double *factors;
+	int		count;
+	int		room;
+} ServerPace;
+
+/* What all regressions are looked for with. */
+typedef struct RegressionSearch
+{
+	PlanRegressionVisit visit;
+	void			   *arg;
+	ServerPace			pace;
+	MemoryContext		context; /* of pace */
+	double				factor;	 /* that comes of it */
+} RegressionSearch;
+
 /* A query's plans. */
 typedef struct QueryPlans
 {
@@ -239,8 +257,8 @@ noticeable(const LatencySummary *before, const LatencySummary *after, TimestampT
 /*
  * Adds what a query's plans say of the pace of the server.
  */
-void
-dbperf_pace_add(ServerPace *pace, List *plans)
+static void
+pace_add(ServerPace *pace, List *plans)
 {
 	ListCell *lc;
 
@@ -277,8 +295,8 @@ compare_factors(const void *a, const void *b)
  * How much slower the server is than it was: at least 1, and 1 if that cannot be
  * said.
  */
-double
-dbperf_pace_factor(ServerPace *pace)
+static double
+pace_factor(ServerPace *pace)
 {
 	if (pace->count < MIN_PACE_PLANS)
 		return 1;
@@ -317,8 +335,8 @@ judge_plan(const MonitoredPlan *plan, TimestampTz newest, double pace)
  * plans at most, and each plan that is slower than it was.  pace is that of the
  * server.
  */
-List *
-dbperf_plan_regressions(List *plans, double pace)
+static List *
+plan_regressions(List *plans, double pace)
 {
 	QueryPlans			 query = {0};
 	List				*result = NIL;
@@ -356,4 +374,41 @@ dbperf_plan_regressions(List *plans, double pace)
 			result = lappend(result, slower);
 	}
 	return result;
+}
+
+/* MonitoredPlanVisit: finds the pace of the server. */
+static void
+pace_visit(List *plans, void *arg)
+{
+	RegressionSearch *search = arg;
+	MemoryContext	  old = MemoryContextSwitchTo(search->context);
+
+	pace_add(&search->pace, plans);
+	MemoryContextSwitchTo(old);
+}
+
+/* MonitoredPlanVisit: hands out the regressions of a query. */
+static void
+plans_visit(List *plans, void *arg)
+{
+	RegressionSearch *search = arg;
+	List			 *regressions = plan_regressions(plans, search->factor);
+	ListCell		 *lc;
+
+	foreach (lc, regressions)
+		search->visit(lfirst(lc), search->arg);
+}
+
+/*
+ * Visits all that made a query slower, in all databases, whoever may see it; texts
+ * says whether the plans' texts are wanted.  Needs dbperf_require_shmem().
+ */
+void
+dbperf_visit_regressions(PlanRegressionVisit visit, void *arg, bool texts)
+{
+	RegressionSearch search = {visit, arg, .context = CurrentMemoryContext};
+
+	dbperf_monitored_plans(pace_visit, &search, false);
+	search.factor = pace_factor(&search.pace);
+	dbperf_monitored_plans(plans_visit, &search, texts);
 }
