@@ -125,6 +125,7 @@ extern void dbperf_worker_register(const DbperfWorker *worker);
 extern void dbperf_worker_begin(void);
 extern void dbperf_worker_connect(const char *database);
 extern void dbperf_worker_wait(bool (*wanted)(void));
+extern void dbperf_worker_wait_after_failures(uint32 failures);
 extern void dbperf_worker_loop(const char *name, DbperfWorkerStep step, void *arg);
 extern bool dbperf_worker_try(DbperfWorkerStep step, void *arg, long *timeout);
 extern long dbperf_worker_part(DbperfWorkerPart *part, DbperfWorkerStep step, void *arg);

@@ -31,9 +31,11 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#define BACKOFF_MIN 1000		 /* ms */
-#define BACKOFF_MAX 60000		 /* ms */
-#define REPEAT_LOG_AFTER 3600000 /* ms until the same error is logged again */
+#define BACKOFF_MIN 1000		   /* ms */
+#define BACKOFF_MAX 60000		   /* ms */
+#define CONNECT_BACK_OFF_MIN 5000  /* ms after a second failure to connect */
+#define CONNECT_BACK_OFF_MAX 60000 /* ms */
+#define REPEAT_LOG_AFTER 3600000   /* ms until the same error is logged again */
 
 /* The part of the worker that runs: the whole of it, unless it has several. */
 static DbperfWorkerPart	 whole;
@@ -248,6 +250,18 @@ worker_back_off(long timeout)
 		if (worker_reload())
 			return;
 	}
+}
+
+/*
+ * To be called before a worker connects: after several failures to do so (perhaps
+ * the database does not exist) waits before the next one, unless the configuration
+ * changes, since each leaves a message in the server log.
+ */
+void
+dbperf_worker_wait_after_failures(uint32 failures)
+{
+	if (failures >= 2)
+		worker_back_off(Min(CONNECT_BACK_OFF_MIN << Min(failures - 2, 8), CONNECT_BACK_OFF_MAX));
 }
 
 /*

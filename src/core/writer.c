@@ -24,8 +24,6 @@
 #include "utils/wait_event.h"
 
 #define MAX_TASKS 8
-#define BACK_OFF_MIN 5000  /* ms after a second failure to connect */
-#define BACK_OFF_MAX 60000 /* ms */
 
 /* Where the worker is, for those who want to wake it. */
 typedef struct WriterShared
@@ -203,34 +201,6 @@ writer_exit(int code, Datum arg)
 }
 
 /*
- * After several failures to connect (perhaps the database does not exist) wait
- * before the next one, unless the configuration changes: each leaves a message
- * in the server log.
- */
-static void
-wait_after_failures(void)
-{
-	uint32		failures = pg_atomic_read_u32(&shared->failures);
-	TimestampTz end;
-
-	if (failures < 2)
-		return;
-	end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									  Min(BACK_OFF_MIN << Min(failures - 2, 8), BACK_OFF_MAX));
-	while (!ConfigReloadPending)
-	{
-		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
-
-		if (left <= 0)
-			return;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-}
-
-/*
  * Entry of the worker.  It connects only when there is something to do.
  */
 void
@@ -241,7 +211,7 @@ dbperf_writer_main(Datum arg)
 	dbperf_worker_begin();
 	pg_atomic_write_u32(&shared->proc, (uint32) DBPERF_MY_PROC_NUMBER + 1);
 	before_shmem_exit(writer_exit, (Datum) 0);
-	wait_after_failures();
+	dbperf_worker_wait_after_failures(pg_atomic_read_u32(&shared->failures));
 	dbperf_worker_wait(anything_wanted);
 
 	strlcpy(connected_to, dbperf_database, NAMEDATALEN);

@@ -34,7 +34,6 @@
 
 #define DEFAULT_INTERVAL 10 /* s */
 #define RESTART_AFTER 5		/* s */
-#define MOST_BACK_OFF 60000 /* ms between two failures to connect */
 
 /* what a tier keeps: one of so many samples, for so many seconds at most */
 static const int tier_samples[NUM_TIERS] = {1, 6, 60};
@@ -276,27 +275,6 @@ sampler_exit(int code, Datum arg)
 	dbperf_sampler_set_state(sampler_wanted() ? SAMPLER_CONNECTING : SAMPLER_OFF, connected_to);
 }
 
-/* After failures to connect: waits before the next one. */
-static void
-wait_after_failures(void)
-{
-	uint32		count = dbperf_sampler_failures();
-	TimestampTz end = TimestampTzPlusMilliseconds(
-		GetCurrentTimestamp(), Min(RESTART_AFTER * 1000 << Min(count, 8), MOST_BACK_OFF));
-
-	while (count > 1 && !ConfigReloadPending)
-	{
-		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
-
-		if (left <= 0)
-			return;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
-						 PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-}
-
 /*
  * Entry of the worker.
  */
@@ -305,7 +283,7 @@ dbperf_sampler_main(Datum arg)
 {
 	dbperf_worker_begin();
 	before_shmem_exit(sampler_exit, (Datum) 0);
-	wait_after_failures();
+	dbperf_worker_wait_after_failures(dbperf_sampler_failures());
 	dbperf_sampler_set_state(sampler_wanted() ? SAMPLER_CONNECTING : SAMPLER_OFF, dbperf_database);
 	dbperf_worker_wait(sampler_wanted);
 
