@@ -2700,42 +2700,6 @@ GRANT SELECT ON dbperf.cluster_index_usage TO pg_monitor;
 COMMENT ON VIEW dbperf.cluster_index_usage IS
 'index_usage of this server (node local) and of all nodes: the 400 largest indexes of each nodes database; age: time since the node answered; one that did not is a row with its error';
 
-CREATE FUNCTION dbperf.local_health(
-    OUT target text,
-    OUT comparison text,
-    OUT threshold float8,
-    OUT value float8,
-    OUT verdict text,
-    OUT evidence text,
-    OUT next_step text
-)
-RETURNS SETOF record
-LANGUAGE sql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT target::text, comparison::text, threshold::float8, value::float8, verdict::text,
-           evidence::text, next_step::text
-      FROM dbperf.health
-$$;
-REVOKE ALL ON FUNCTION dbperf.local_health() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION dbperf.local_health() TO pg_monitor;
-COMMENT ON FUNCTION dbperf.local_health() IS
-'the rows of the view health, for cluster_health';
-
-CREATE VIEW dbperf.cluster_health AS
-    SELECT 'local'::text AS node, l.*, interval '0' AS age, NULL::text AS error
-      FROM dbperf.local_health() AS l
-    UNION ALL
-    SELECT a.node, r.*, a.age, a.error
-      FROM dbperf.node_answers('health') AS a
-     CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(COALESCE(a.answer, '[{}]')) AS r (
-           target text, comparison text, threshold float8, value float8, verdict text,
-           evidence text, next_step text);
-REVOKE ALL ON dbperf.cluster_health FROM PUBLIC;
-GRANT SELECT ON dbperf.cluster_health TO pg_monitor;
-COMMENT ON VIEW dbperf.cluster_health IS
-'health of this database (node local) and of all nodes; age: time since the node answered; one that did not is a row with its error';
-
 --
 -- metrics: the catalogue
 --
@@ -3214,6 +3178,20 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 REVOKE ALL ON FUNCTION dbperf.refresh_estimates() FROM PUBLIC;
 COMMENT ON FUNCTION dbperf.refresh_estimates() IS
 'estimates bloat, size and coverage by indexes of this database now, as a worker does every dbperf.estimates_interval; takes up to 10 s for the coverage';
+
+CREATE VIEW dbperf.cluster_health AS
+    SELECT 'local'::text AS node, l.*, interval '0' AS age, NULL::text AS error
+      FROM dbperf.health AS l
+    UNION ALL
+    SELECT a.node, r.*, a.age, a.error
+      FROM dbperf.node_answers('health') AS a
+     CROSS JOIN LATERAL pg_catalog.jsonb_to_recordset(COALESCE(a.answer, '[{}]')) AS r (
+           target text, comparison text, threshold float8, value float8, verdict text,
+           evidence text, next_step text);
+REVOKE ALL ON dbperf.cluster_health FROM PUBLIC;
+GRANT SELECT ON dbperf.cluster_health TO pg_monitor;
+COMMENT ON VIEW dbperf.cluster_health IS
+'health of this database (node local) and of all nodes; age: time since the node answered; one that did not is a row with its error';
 
 --
 -- report
