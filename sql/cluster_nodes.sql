@@ -28,6 +28,27 @@ ALTER SERVER elsewhere OPTIONS (ADD service 'somewhere');
 SELECT dbperf.add_node('second', 'elsewhere');
 ALTER SERVER elsewhere OPTIONS (DROP service);
 
+-- the trigger's function is for its own table only
+SELECT dbperf.nodes_check();
+CREATE TABLE not_nodes (name text);
+CREATE TRIGGER mine AFTER INSERT ON not_nodes FOR EACH ROW EXECUTE FUNCTION dbperf.nodes_check();
+INSERT INTO not_nodes VALUES ('second');
+DROP TABLE not_nodes;
+
+-- indexes of this database with their scans
+CREATE TABLE scanned (id int PRIMARY KEY, other int);
+CREATE INDEX scanned_other ON scanned (other);
+INSERT INTO scanned SELECT i, i FROM generate_series(1, 2000) i;
+VACUUM ANALYZE scanned;
+SET enable_seqscan = off;
+SELECT count(*) FROM scanned WHERE other = 7;
+RESET enable_seqscan;
+SELECT pg_stat_force_next_flush();
+SELECT schema_name, table_name, index_name, is_unique, scans > 0 AS scanned,
+       size_bytes = pg_relation_size(index_name::text::regclass) AS right_size
+  FROM dbperf.index_usage WHERE table_name = 'scanned' ORDER BY index_name;
+DROP TABLE scanned;
+
 -- whatever they do, they are rows
 SELECT dbperf.poll_nodes();
 SELECT node, state, server_role, error ~ 'refused' AS refused FROM dbperf.node_status;

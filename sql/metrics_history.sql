@@ -183,6 +183,17 @@ DROP ROLE regress_dbperf_nobody, regress_dbperf_monitor, regress_dbperf_some;
 TRUNCATE dbperf.metrics_samples, dbperf.metrics_query_samples, dbperf.metrics_series;
 DROP TABLE planted;
 
+-- the members, such as metrics_samples_11 and metrics_query_samples_35: each says
+-- what it is, and nobody but its owner may touch it
+SELECT p.inhparent::regclass AS parent, count(*),
+       min(p.inhrelid::regclass::text) AS first, max(p.inhrelid::regclass::text) AS last,
+       bool_and(obj_description(p.inhrelid, 'pg_class') ~ '^samples of tier') AS described,
+       bool_or(has_table_privilege('public', p.inhrelid, 'SELECT') OR
+               has_table_privilege('pg_monitor', p.inhrelid, 'SELECT')) AS open
+  FROM pg_inherits AS p
+ WHERE p.inhparent IN ('dbperf.metrics_samples'::regclass, 'dbperf.metrics_query_samples'::regclass)
+ GROUP BY 1 ORDER BY 1;
+
 -- settings
 SHOW dbperf.metrics_interval;
 SHOW dbperf.metrics_retention;
