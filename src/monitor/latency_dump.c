@@ -131,21 +131,22 @@ slot_seen(LatencySlot *slot, TimestampTz now_ts)
 
 /*
  * Collects a slot's buckets that are not empty; the open window becomes a part
- * of "since".  Returns how many.
+ * of "since" if it counts.  Returns how many.
  */
 static uint32
-collect_buckets(LatencySlot *slot, DumpBucket *buckets, bool *since)
+collect_buckets(LatencySlot *slot, bool open_counts, DumpBucket *buckets, bool *since)
 {
 	uint32 n = 0;
 
 	for (int i = 0; i < LATENCY_BUCKETS; i++)
 	{
 		DumpBucket *bucket = &buckets[n];
+		uint64		open = pg_atomic_read_u32(&slot->current_buckets[i]);
 
 		bucket->bucket = (uint64) i;
 		bucket->before = pg_atomic_read_u64(&slot->lifetime_buckets[i]);
-		bucket->since = pg_atomic_read_u32(&slot->since_buckets[i]) +
-						(uint64) pg_atomic_read_u32(&slot->current_buckets[i]);
+		bucket->since = pg_atomic_read_u32(&slot->since_buckets[i]);
+		*(open_counts ? &bucket->since : &bucket->before) += open;
 		*since |= bucket->since > 0;
 		if (bucket->before > 0 || bucket->since > 0)
 			n++;
@@ -168,22 +169,23 @@ dump_slot(DumpFile *dump, LatencySlot *slot, TimestampTz now)
 	Size		   plan_len;
 	const void	  *sample = dbperf_text_dump(slot->sample, false, &sample_len);
 	const void	  *plan = dbperf_text_dump(slot->plan, true, &plan_len);
+	bool		   open_counts = dbperf_latency_open_counts(slot);
 	bool		   since = false;
 
 	memset(&head, 0, sizeof(head));
-	head.nbuckets = collect_buckets(slot, buckets, &since);
+	head.nbuckets = collect_buckets(slot, open_counts, buckets, &since);
 	head.key = slot->key;
 	head.plan_id = slot->plan_id;
 	head.first_seen = slot->first_seen;
 	head.last_seen = slot_seen(slot, now);
 	memcpy(&head.history, &slot->history, sizeof(head.history));
 	if (since && head.history.since_began == 0)
-		head.history.since_began = now;
+		head.history.since_began = dbperf_latency_open_began(slot, (uint64) dbperf_now_ns(), now);
 	head.total_ns = pg_atomic_read_u64(&lifetime->total_ns) + open_ns;
 	head.min_ns = Min(pg_atomic_read_u64(&lifetime->min_ns), pg_atomic_read_u64(&current->min_ns));
 	head.max_ns = Max(pg_atomic_read_u64(&lifetime->max_ns), pg_atomic_read_u64(&current->max_ns));
 	head.errors = pg_atomic_read_u64(&lifetime->errors) + pg_atomic_read_u64(&current->errors);
-	head.since_total_ns = pg_atomic_read_u64(&slot->since_total_ns) + open_ns;
+	head.since_total_ns = pg_atomic_read_u64(&slot->since_total_ns) + (open_counts ? open_ns : 0);
 	head.other = slot == dbperf_latency_other() ? 1 : 0;
 	head.has_texts = pg_atomic_read_u32(&slot->has_texts);
 	head.sample_len = (uint32) sample_len;

@@ -125,8 +125,8 @@ since_absorb(LatencySlot *slot)
  * Whether a window that ends at window_end lies so near to the start of the
  * server that caches were filled in it.
  */
-bool
-dbperf_latency_cold(uint64 window_end)
+static bool
+cold_window(uint64 window_end)
 {
 	uint64 length = (uint64) dbperf_latency_window * UINT64CONST(1000000000);
 
@@ -212,7 +212,7 @@ window_close(LatencySlot *slot, uint64 end, uint64 now, bool keep)
 
 		if (slot->history.since_began == 0)
 			slot->history.since_began = Max(began, slot->first_seen);
-		since_settle(slot, &window, now_ts, dbperf_latency_cold(end));
+		since_settle(slot, &window, now_ts, cold_window(end));
 	}
 }
 
@@ -223,6 +223,30 @@ window_end(uint64 now)
 	uint64 length = (uint64) dbperf_latency_window * UINT64CONST(1000000000);
 
 	return (now / length + 1) * length;
+}
+
+/*
+ * When the open window of a slot began.  now is the time as dbperf_now_ns gives
+ * it.
+ */
+TimestampTz
+dbperf_latency_open_began(LatencySlot *slot, uint64 now, TimestampTz now_ts)
+{
+	uint64 length = (uint64) dbperf_latency_window * UINT64CONST(1000000000);
+	int64  began = (int64) (pg_atomic_read_u64(&slot->window_end_ns) - length);
+
+	return Max(slot->first_seen, now_ts + (began - (int64) now) / 1000);
+}
+
+/*
+ * Whether the executions of the open window will be a part of "since" once it is
+ * closed: see since_settle.
+ */
+bool
+dbperf_latency_open_counts(LatencySlot *slot)
+{
+	return slot->history.turn_again || slot->history.slower_since != 0 ||
+		   !cold_window(pg_atomic_read_u64(&slot->window_end_ns));
 }
 
 /*

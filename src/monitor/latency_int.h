@@ -70,9 +70,10 @@ extern LatencySlot *dbperf_latency_take(void);
 extern bool dbperf_latency_evict(LatencySlot *slot, uint64 generation, bool harvest, bool *last);
 
 /* latency_fold.c */
-extern void	 dbperf_latency_turn(LatencySlot *slot, uint64 now);
-extern bool	 dbperf_latency_cold(uint64 window_end);
-extern int64 dbperf_latency_seen_ns(LatencySlot *slot, uint64 now, TimestampTz now_ts);
+extern void		   dbperf_latency_turn(LatencySlot *slot, uint64 now);
+extern int64	   dbperf_latency_seen_ns(LatencySlot *slot, uint64 now, TimestampTz now_ts);
+extern TimestampTz dbperf_latency_open_began(LatencySlot *slot, uint64 now, TimestampTz now_ts);
+extern bool		   dbperf_latency_open_counts(LatencySlot *slot);
 
 /* latency_read.c */
 

@@ -20,17 +20,17 @@
 
 /*
  * Divides what a slot has counted, of which before and since are the closed
- * windows and current the open one.
+ * windows and current the open one, which counts for something or not.
  */
 static void
 divide(MonitoredPlan *plan, LatencySummary *before, LatencySummary *since, LatencySummary *current,
-	   bool cold)
+	   bool counts)
 {
 	LatencySummary *lately = &plan->lately;
 
 	plan->before = *before;
 	*lately = *since;
-	if (plan->turn_again || !cold)
+	if (counts)
 		dbperf_latency_merge(lately, current);
 	if (plan->turn_again)
 	{
@@ -42,17 +42,6 @@ divide(MonitoredPlan *plan, LatencySummary *before, LatencySummary *since, Laten
 		dbperf_latency_clear(&plan->before_turn);
 		plan->in_turn = plan->lifetime;
 	}
-}
-
-/*
- * When the open window of a slot began, in microseconds from now on (negative).
- */
-static int64
-window_began_us(LatencySlot *slot, uint64 now)
-{
-	uint64 length = (uint64) dbperf_latency_window * UINT64CONST(1000000000);
-
-	return ((int64) (pg_atomic_read_u64(&slot->window_end_ns) - length) - (int64) now) / 1000;
 }
 
 /*
@@ -88,7 +77,7 @@ read_plan(LatencySlot *slot, const LatencyKey *key, MonitoredPlan *plan, uint64 
 		plan->lately_began = slot->history.since_began;
 		plan->slower_since = slot->history.slower_since;
 		if (plan->lately_began == 0)
-			plan->lately_began = Max(plan->first_seen, now_ts + window_began_us(slot, now));
+			plan->lately_began = dbperf_latency_open_began(slot, now, now_ts);
 		dbperf_latency_since(slot, &before, &since);
 		dbperf_latency_clear(&current);
 		dbperf_latency_add_open(&current, slot);
@@ -96,8 +85,7 @@ read_plan(LatencySlot *slot, const LatencyKey *key, MonitoredPlan *plan, uint64 
 		plan->lifetime = before;
 		dbperf_latency_merge(&plan->lifetime, &since);
 		dbperf_latency_merge(&plan->lifetime, &current);
-		divide(plan, &before, &since, &current,
-			   dbperf_latency_cold(pg_atomic_read_u64(&slot->window_end_ns)));
+		divide(plan, &before, &since, &current, dbperf_latency_open_counts(slot));
 		*generation = read.generation;
 		if (dbperf_latency_read_end(slot, &read))
 			break;

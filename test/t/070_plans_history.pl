@@ -259,16 +259,24 @@ my $samples = q{SELECT database_name, queryid, md5(query), parameters FROM dbper
 	WHERE query LIKE '%/* %' ORDER BY 1, 2, 3, 4};
 my $latency = q{SELECT queryid, calls, errors, total_ms, min_ms, p50_ms, p99_ms, max_ms FROM dbperf.query_latency
 	WHERE period = 'lifetime' AND queryid IN (SELECT queryid FROM dbperf.query_samples WHERE query LIKE '%/* %') ORDER BY 1, 2, 3};
+my $changes = q{SELECT old_plan_id, new_plan_id, first_seen, difference FROM dbperf.plan_regressions
+	WHERE old_plan_id <> new_plan_id ORDER BY 1, 2};
+
+# slower in a window that is still open at the restart
+quiet(q{INSERT INTO grows SELECT i, repeat('z', 40) FROM generate_series(1, 20000) AS i});
+repeat($grows, 60);
 my @before = map { quiet($_) } $kept, $samples, $latency;
-my $found = quiet(q{SELECT old_plan_id, new_plan_id, first_seen, difference FROM dbperf.plan_regressions ORDER BY 1, 2});
+my $found = quiet($changes);
+my $restarted = quiet('SELECT now()');
 
 $node->restart;
 is(quiet($kept), $before[0], 'plans are the same after a restart');
 is(quiet($samples), $before[1], 'samples are');
 is(quiet($latency), $before[2], 'latencies are');
-is(quiet(q{SELECT old_plan_id, new_plan_id, first_seen, difference FROM dbperf.plan_regressions ORDER BY 1, 2}),
-	$found, 'regressions are');
+is(quiet($changes), $found, 'changes of plans are');
 isnt($found, '', 'there were some');
+is(regressions('grows', "difference, first_seen < '$restarted'"),
+	'The same plan is slower.|t', 'a plan became slower before the restart');
 
 # a regression across the restart
 my $across = 'SELECT /* across */ count(note) FROM orders WHERE customer = ? AND id > 5';
