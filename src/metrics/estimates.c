@@ -110,6 +110,7 @@ refresh_sizes(void *arg)
 	{
 		estimate->coverage = last.coverage;
 		estimate->covered = last.covered;
+		estimate->indexes = last.indexes;
 	}
 	estimate_sizes(estimate);
 	dbperf_estimates_keep(estimate);
@@ -121,6 +122,8 @@ refresh_coverage(void *arg)
 {
 	DatabaseEstimate *estimate = arg;
 
+	/* first, so that an index which comes meanwhile is seen to be new */
+	estimate->indexes = dbperf_estimates_indexes();
 	estimate->coverage = ask_coverage();
 	estimate->covered = GetCurrentTimestamp();
 	dbperf_estimates_keep(estimate);
@@ -143,6 +146,20 @@ dbperf_estimates_main(Datum arg)
 		!dbperf_worker_transaction("measuring coverage by indexes", refresh_coverage, &estimate))
 		proc_exit(0);
 	dbperf_duty_done(-1);
+}
+
+/*
+ * Asks for a visit of the current database before it is due, unless there is one
+ * or the last one has failed.
+ */
+void
+dbperf_estimates_ask(void)
+{
+	DbperfDutyStatus status;
+
+	if (dbperf_duty_status(estimates_duty, MyDatabaseId, &status) && !status.running &&
+		status.failures == 0)
+		dbperf_duty_request(estimates_duty, MyDatabaseId, 0);
 }
 
 /* Asked by the launcher. */

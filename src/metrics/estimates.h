@@ -68,6 +68,7 @@ typedef struct DatabaseEstimate
 	double		unknown;	 /* relations without the statistics that it takes */
 	TimestampTz covered;	 /* when the coverage was measured, 0 = it was not */
 	double		coverage;	 /* ratio; NaN = there is nothing to cover, or it is not known */
+	int64		indexes;	 /* that the coverage is of: see dbperf_estimates_indexes */
 } DatabaseEstimate;
 
 /* estimates_columns.c */
@@ -87,8 +88,13 @@ extern void dbperf_estimates_kept_init(void);
 extern void dbperf_estimates_keep(const DatabaseEstimate *estimate);
 extern bool dbperf_estimates_of(Oid database, DatabaseEstimate *estimate);
 
+/* estimates_stale.c */
+extern int64 dbperf_estimates_indexes(void);
+extern bool	 dbperf_estimates_stale(const DatabaseEstimate *estimate);
+
 /* estimates.c */
 extern int	dbperf_estimates_interval;
+extern void dbperf_estimates_ask(void);
 extern void dbperf_estimates_init(void);
 
 DBPERF_PRIVATE_END

@@ -4,7 +4,8 @@
  *		The target index_coverage_ratio: how much of the workload indexes serve.
  *
  * Both the ratio and the advice are dear to find, so what is shown are the last
- * ones that workers have found, with their age.
+ * ones that workers have found, with their age.  If the database has other indexes
+ * by now, a worker is asked for a new ratio.
  *
  *-------------------------------------------------------------------------
  */
@@ -101,6 +102,11 @@ dbperf_health_coverage(HealthTarget *target)
 		"weight; estimated %s ago",
 		dbperf_health_percent(estimate.coverage),
 		dbperf_health_age((double) (GetCurrentTimestamp() - estimate.covered) / USECS_PER_SEC));
-	if (!dbperf_target_is_met(target))
+	if (dbperf_estimates_stale(&estimate))
+	{
+		dbperf_health_evidence(target, "indexes have come or gone since");
+		dbperf_health_next(target, "SELECT dbperf.refresh_estimates();");
+	}
+	else if (!dbperf_target_is_met(target))
 		next_index(target);
 }

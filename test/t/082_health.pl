@@ -62,6 +62,17 @@ like(
 		WHERE target = 'index_coverage_ratio'}),
 	qr/^(met|missed): existing indexes serve [\d.]+ % of what .* estimated \d+ s ago/,
 	'so is the target');
+set(q{dbperf.estimates_interval = '4min'});
+like(
+	sql('other', q{BEGIN; CREATE INDEX late ON holes (i);
+		SELECT next_step || ' ' || evidence FROM dbperf.health
+		WHERE target = 'index_coverage_ratio'; COMMIT}),
+	qr/^SELECT dbperf.refresh_estimates\(\); .*; indexes have come or gone since$/,
+	'a new index is noticed');
+ok(poll('other', q{SELECT evidence NOT LIKE '%have come or gone%' FROM dbperf.health
+	WHERE target = 'index_coverage_ratio'}),
+	'and its effect is measured before the time');
+set(q{dbperf.estimates_interval = '1s'});
 poll_ok(q{SELECT value < 30 FROM dbperf.metrics
 	WHERE name = 'dbperf_estimates_age_seconds' AND labels = '{"database": "other"}'},
 	'estimates have an age');
