@@ -82,6 +82,7 @@ SELECT (array_agg(verdict))[1] FROM dbperf.health;
 INSERT INTO dbperf.targets VALUES ('query_p99_ms', '<', 1);
 INSERT INTO dbperf.targets VALUES ('dbperf_Connections', '<', 1);
 INSERT INTO dbperf.targets VALUES ('', '<', 1);
+INSERT INTO dbperf.targets VALUES ('dbperf_statement_duration_seconds', '<', 1);
 INSERT INTO dbperf.targets VALUES ('dbperf_no_such_metric', '<', 1);
 SELECT verdict, evidence, next_step FROM dbperf.health WHERE target = 'dbperf_no_such_metric';
 UPDATE dbperf.targets SET comparison = '=' WHERE name = 'query_p95_ms';

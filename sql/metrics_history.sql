@@ -39,7 +39,8 @@ SELECT min(m.at - p.base), max(m.at - p.base), count(*)
 -- unknown names, no names, no time, any time
 SELECT count(*) FROM planted, dbperf.metrics_between(base, now(), '{unknown,NULL}');
 SELECT count(*) FROM planted, dbperf.metrics_between(base, now(), '{}');
-SELECT count(*) FROM planted, dbperf.metrics_between(now(), base, '{planted}');
+SELECT count(*) FROM dbperf.metrics_between('2026-01-02', '2026-01-01', '{planted}');
+SELECT count(*) FROM planted, dbperf.metrics_between(base, base, '{planted}');
 SELECT count(*) FROM dbperf.metrics_between('-infinity', 'infinity', '{planted}', 1);
 SELECT count(*) FROM dbperf.metrics_between(NULL, now(), '{planted}');
 SELECT dbperf.metrics_between(now(), now(), '{planted}', 0);

@@ -63,7 +63,7 @@ extern void dbperf_health_cache(HealthTarget *target);
 extern void dbperf_health_coverage(HealthTarget *target);
 extern void dbperf_health_metric(HealthTarget *target);
 extern bool dbperf_health_metric_is_read(void);
-extern bool dbperf_health_metric_exists(const char *name);
+extern bool dbperf_health_metric_exists(const char *name, bool *histogram);
 
 /* targets.c */
 extern bool	 dbperf_target_is_met(const HealthTarget *target);

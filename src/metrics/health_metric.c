@@ -116,14 +116,16 @@ dbperf_health_metric_is_read(void)
 }
 
 /*
- * Whether a metric of this name has a value now.
+ * Whether a metric of this name has a value now.  *histogram says whether it can
+ * have none, since it is a histogram.
  */
 bool
-dbperf_health_metric_exists(const char *name)
+dbperf_health_metric_exists(const char *name, bool *histogram)
 {
 	MetricSearch search;
 
 	search_metric(&search, name, true);
+	*histogram = search.histogram;
 	return search.series > 0;
 }
 

@@ -257,6 +257,7 @@ dbperf_metrics_queries_between(PG_FUNCTION_ARGS)
 
 	dbperf_require_shmem();
 	result = dbperf_srf_begin(fcinfo, QUERIES_COLUMNS);
+	dbperf_samples_check_period(since, until);
 	dbperf_samples_clamp(&since, &until);
 	if (since >= until)
 		return (Datum) 0;

@@ -344,6 +344,20 @@ dbperf_samples_visit(RingKind kind, int tier, bool others, TimestampTz since, Ti
 }
 
 /*
+ * Raises an error if a period ends before it begins.
+ */
+void
+dbperf_samples_check_period(TimestampTz since, TimestampTz until)
+{
+	if (since > until)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the beginning of a period must not be after its end"),
+				 errdetail("The period is from %s to %s.", pstrdup(timestamptz_to_str(since)),
+						   pstrdup(timestamptz_to_str(until)))));
+}
+
+/*
  * Makes a period one within which there can be samples, so that one can calculate
  * with its ends.
  */

@@ -241,6 +241,7 @@ typedef void (*SampleVisit)(const void *sample, void *arg);
 
 extern void dbperf_samples_visit(RingKind kind, int tier, bool others, TimestampTz since,
 								 TimestampTz until, SampleVisit visit, void *arg);
+extern void dbperf_samples_check_period(TimestampTz since, TimestampTz until);
 extern void dbperf_samples_clamp(TimestampTz *since, TimestampTz *until);
 extern int	dbperf_samples_tier(TimestampTz since, TimestampTz until, int points);
 

@@ -251,6 +251,7 @@ dbperf_metrics_between(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("number of points %d is not between 1 and %d", points, MOST_POINTS)));
+	dbperf_samples_check_period(since, until);
 	between.result = dbperf_srf_begin(fcinfo, BETWEEN_COLUMNS);
 	between.names = PG_GETARG_ARRAYTYPE_P(2);
 	between.places = palloc(MAX_SERIES * sizeof(int));

@@ -58,6 +58,8 @@ may_be_metric(const char *name)
 static void
 check_name(const char *name)
 {
+	bool histogram;
+
 	if (strcmp(name, TARGET_QUERY_P95) == 0 || strcmp(name, TARGET_POOL) == 0 ||
 		strcmp(name, TARGET_CACHE) == 0 || strcmp(name, TARGET_COVERAGE) == 0)
 		return;
@@ -67,7 +69,13 @@ check_name(const char *name)
 						errdetail("Targets are %s, %s, %s and %s.", TARGET_QUERY_P95, TARGET_POOL,
 								  TARGET_CACHE, TARGET_COVERAGE),
 						errhint("The view dbperf.metrics has the names of metrics.")));
-	if (!dbperf_health_metric_exists(name))
+	if (dbperf_health_metric_exists(name, &histogram))
+		return;
+	if (histogram)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("metric \"%s\" is a histogram, which has no value to compare", name),
+						errhint("Target %s is for latencies.", TARGET_QUERY_P95)));
+	else
 		ereport(WARNING, (errmsg("metric \"%s\" has no value now", name),
 						  errdetail("Until it has one the verdict is \"no data\"."),
 						  errhint("The view dbperf.metrics has the names of metrics.")));
