@@ -106,6 +106,53 @@ RESET random_page_cost;
 SELECT dbperf.slow_queries_reset();
 
 --
+-- effective_cache_size: look-ups that the planner takes for reads, each time
+--
+CREATE TABLE part AS
+    SELECT i AS id, (i * 7919) % 50000 AS code, repeat(md5(i::text), 11) AS name FROM generate_series(1, 50000) AS i;
+CREATE UNIQUE INDEX ON part (code);
+CREATE TABLE needed AS SELECT i * 113 % 50000 AS code FROM generate_series(1, 2000) AS i;
+VACUUM ANALYZE part, needed;
+SET random_page_cost = 1;
+SET effective_cache_size = '8kB';
+SET dbperf.slow_query_min_duration = 0;
+SELECT count(name) FROM needed JOIN part USING (code);
+SELECT count(name) FROM needed JOIN part USING (code);
+SELECT count(name) FROM needed JOIN part USING (code);
+RESET dbperf.slow_query_min_duration;
+SELECT scope, setting, current, queries, gain, regexp_replace(statement, '\d+', 'N') AS statement
+  FROM advice WHERE setting = 'effective_cache_size';
+SELECT suggested FROM dbperf.suggest_settings() WHERE setting = 'effective_cache_size'
+\gset
+-- then it does not
+SET effective_cache_size = :'suggested';
+EXPLAIN (COSTS OFF) SELECT count(name) FROM needed JOIN part USING (code);
+SELECT count(*) FROM advice WHERE setting = 'effective_cache_size';
+RESET effective_cache_size;
+RESET random_page_cost;
+SELECT dbperf.slow_queries_reset();
+
+--
+-- default_statistics_target: five columns with more common values than are kept
+--
+CREATE TABLE coarse AS
+    SELECT v AS a, v + 1 AS b, v + 2 AS c, v + 3 AS d, v + 4 AS e
+      FROM (SELECT CASE WHEN i % 10 < 8 THEN i % 200 ELSE i + 1000 END AS v FROM generate_series(1, 30000) AS i) AS g;
+ANALYZE coarse;
+\set ECHO none
+SET dbperf.slow_query_min_duration = 0;
+SELECT format('SELECT FROM coarse WHERE %I = %s', name, value + number - 1)
+  FROM unnest('{a,b,c,d,e}'::text[]) WITH ORDINALITY AS n (name, number),
+       unnest('{3, 64, 105, 27, 150, 93, 181, 46}'::int[]) AS value
+\o /dev/null
+\gexec
+\o
+RESET dbperf.slow_query_min_duration;
+\set ECHO all
+SELECT scope, setting, current, suggested, queries, statement FROM advice WHERE setting = 'default_statistics_target';
+SELECT dbperf.slow_queries_reset();
+
+--
 -- parallel workers: planned, but not there
 --
 SET max_parallel_workers_per_gather = 2;

@@ -130,5 +130,21 @@ my $grown = $primary->safe_psql(
 	SELECT max(bytes) FILTER (WHERE step = 6) - max(bytes) FILTER (WHERE step = 2) FROM memory});
 cmp_ok($grown, '<', 1000000, 'memory does not grow');
 
+#
+# Buffers that are too few for a table that is read again and again
+#
+my $buffers = q{
+	SELECT scope, setting, current, cardinality(queries), suggested ~ '^[0-9]+MB$', reason ~ 'needs a restart'
+	FROM dbperf.suggest_settings() WHERE setting = 'shared_buffers'};
+$primary->safe_psql('postgres',
+	'SELECT dbperf.slow_queries_reset();' . 'SELECT count(*) FROM wide;' x 2);
+is($primary->safe_psql('postgres', $buffers), '', 'two executions say nothing');
+$primary->append_conf('postgresql.conf', 'shared_buffers = 2MB');
+$primary->restart;
+$primary->safe_psql('postgres', 'SELECT count(*) FROM wide;' x 3);
+is( $primary->safe_psql('postgres', $buffers),
+	'server|shared_buffers|2MB|1|t|t',
+	'buffers that do not hold a table');
+
 $primary->stop;
 done_testing();
