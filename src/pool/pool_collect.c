@@ -135,7 +135,10 @@ collect_gauges(void)
 	}
 }
 
-/* Takes over limits, and whether databases are paused. */
+/*
+ * Takes over limits, and whether databases are paused.  A process knows only the
+ * databases that clients of its own have asked for, but all have the same limits.
+ */
 static void
 collect_databases(void)
 {
@@ -145,8 +148,9 @@ collect_databases(void)
 	hash_seq_init(&scan, dbperf_pool_databases);
 	while ((database = hash_seq_search(&scan)) != NULL)
 	{
+		int64 of_each = 0;
+
 		database->paused = false;
-		database->pool_size = 0;
 		for (int i = 0; i < POOL_MAX_PROCESSES; i++)
 		{
 			const PollDatabase *seen = NULL;
@@ -157,8 +161,9 @@ collect_databases(void)
 			if (seen == NULL)
 				continue;
 			database->paused |= seen->paused;
-			database->pool_size += seen->pool_size;
+			of_each = Max(of_each, seen->pool_size);
 		}
+		database->pool_size = of_each * dbperf_pool_shared->processes;
 	}
 }
 
