@@ -39,7 +39,7 @@ sub problem_like
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	eventually(sub { of_pool('problem', 'process = 1') =~ $pattern }, $seconds // 10);
+	eventually(sub { of_pool('problem', 'process = 1') =~ $pattern }, $seconds);
 	return like(of_pool('problem', 'process = 1'), $pattern, $name);
 }
 
@@ -118,8 +118,8 @@ is(of_pool('restarts, last_exit'), '1|was terminated by signal 9: Killed', 'and 
 ($pid) = pgbouncers();
 my $worker = worker();
 kill 'KILL', $pid;
-ok(eventually(sub { state() eq 'waiting' }, 5), 'it waits after the second end in a row');
-ok(of_pool(q{next_start - last_exit_time >= '1.5 s'}) eq 't', 'for longer than after the first');
+ok( eventually(sub { of_pool(q{state = 'waiting' AND next_start - last_exit_time >= '1.5 s'}) eq 't' }),
+	'it waits after the second end in a row, for longer than after the first');
 comes_back('and comes back', $pid);
 
 ($pid) = pgbouncers();
@@ -144,7 +144,7 @@ foreach my $victim ('dbperf pool', 'client backend')
 	{
 		kill 'KILL', $kill;
 	}
-	ok(eventually(sub { !-d "/proc/$pid" }, 2), "$victim is killed: PgBouncer ends");
+	ok(eventually(sub { !-d "/proc/$pid" }, 10), "$victim is killed: PgBouncer ends");
 	comes_back("and comes back with the server", $pid);
 }
 
@@ -235,7 +235,7 @@ set('dbperf.pool = off');
 eventually(sub { state() eq 'off' }, 10);
 program('deaf', 'test "$1" = --version && exec ' . pgbouncer() . ' --version; exec sleep 1000');
 set("dbperf.pool_program = '$dir/deaf'", 'dbperf.pool = on');
-problem_like(qr/process 1 did not listen on port \d+ within 10 seconds/, 'one that hangs', 20);
+problem_like(qr/process 1 did not listen on port \d+ within 10 seconds/, 'one that hangs');
 set('dbperf.pool = off');
 ok(eventually(sub { state() eq 'off' }, 15), 'one that hangs can be switched off');
 
@@ -259,7 +259,7 @@ ok(pool_is_up(), 'the correction is enough');
 set('dbperf.pool_processes = 3');
 problem_like(qr/another number of processes than set: switch dbperf.pool off and on/, 'a launch setting');
 set('dbperf.pool_processes = 1');
-ok(eventually(sub { of_pool('problem') eq '' }, 5), 'which is set back');
+ok(eventually(sub { of_pool('problem') eq '' }), 'which is set back');
 
 #
 # It is switched off while clients are connected
@@ -267,7 +267,8 @@ ok(eventually(sub { of_pool('problem') eq '' }, 5), 'which is set back');
 my $busy = pool_client('app');
 my $idle = pool_client('app');
 is($busy->query(q{SELECT set_config('application_name', 'busy', false)}), 'busy', 'a client');
-$busy->send('SELECT pg_sleep(2) IS NOT NULL');
+# no longer than the pool lets it
+$busy->send('SELECT pg_sleep(4) IS NOT NULL');
 ok(poll(q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%pg\_sleep%' AND state = 'active'
 	AND pid <> pg_backend_pid()}), 'that is busy');
 set('dbperf.pool = off');
@@ -284,7 +285,7 @@ $busy->send('SELECT pg_sleep(100)');
 poll(q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%pg\_sleep%' AND state = 'active'
 	AND pid <> pg_backend_pid()});
 set('dbperf.pool = off');
-ok(eventually(sub { state() eq 'off' }, 8), 'it does not wait for long');
+ok(eventually(sub { state() eq 'off' }, 20), 'it does not wait for long');
 nothing_left($node, 'and is gone, too');
 $busy->quit;
 set('dbperf.pool = on');
@@ -310,7 +311,7 @@ foreach my $mode ('fast', 'immediate', 'smart', 'kill')
 		my $begin = time;
 
 		$node->stop($mode);
-		cmp_ok(time - $begin, '<', 10, "$mode does not wait for clients of the pool");
+		cmp_ok(time - $begin, '<', 30, "$mode does not wait for clients of the pool");
 	}
 	nothing_left($node, "nothing is left after $mode");
 	$_->quit foreach @clients;
@@ -327,14 +328,14 @@ sleep 2;
 is(state(), 'running', 'its state can be read');
 my $begin = time;
 $node->stop('fast');
-cmp_ok(time - $begin, '<', 5, 'the server ends nevertheless');
+cmp_ok(time - $begin, '<', 20, 'the server ends nevertheless');
 nothing_left($node, 'and nothing is left');
 $node->start;
 pool_is_up();
 
 # a smart shutdown lets transactions end
 $busy = pool_client('app');
-$busy->send('SELECT pg_sleep(3) IS NOT NULL');
+$busy->send('SELECT pg_sleep(4) IS NOT NULL');
 poll(q{SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%pg\_sleep%' AND state = 'active'
 	AND pid <> pg_backend_pid()});
 my $stopping = IPC::Run::start([ 'pg_ctl', '-D', $node->data_dir, '-m', 'smart', '-w', 'stop' ],
@@ -480,7 +481,7 @@ $stranger = IO::Socket::INET->new(
 	ReuseAddr => 1,
 	ReusePort => 1,
 	Listen => 5) or die "listen: $!";
-problem_like(qr/another program shares port/, 'one that comes later', 15);
+problem_like(qr/another program shares port/, 'one that comes later');
 close $stranger;
 ok(eventually(sub { of_pool('problem', 'process = 1') eq '' }, 15), 'and goes again');
 $node->stop;

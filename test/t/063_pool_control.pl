@@ -154,7 +154,7 @@ foreach my $how (q{SELECT dbperf.pool_resume('postgres')},
 	pausing();
 	ok(eventually(sub { paused('postgres') > 0 }), 'a transaction holds it up');
 	$node->psql('postgres', $how);
-	ok(eventually(sub { !sql($pauses) }, 10), 'a pause that is undone by somebody else ends')
+	ok(eventually(sub { !sql($pauses) }), 'a pause that is undone by somebody else ends')
 	  or $run->signal('TERM');
 	$run->finish;
 	like($err, qr/could not pause.*no longer waited for.*Somebody has resumed it/s, 'with an error');
@@ -212,7 +212,7 @@ my @pids = pgbouncers();
 kill 'STOP', $pids[0];
 my $start = time;
 fails('SELECT dbperf.pool_reload()', qr/Process \d: no answer within 5000 ms\./, 'who does not answer is named');
-cmp_ok(time - $start, '<', 10, 'after a time');
+cmp_ok(time - $start, '<', 20, 'after a time');
 fails(q{SET statement_timeout = '1s'; SELECT dbperf.pool_pause('postgres')},
 	qr/canceling statement due to statement timeout/, 'a pause waits longer, but not for ever');
 kill 'CONT', $pids[0];

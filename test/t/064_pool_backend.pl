@@ -335,7 +335,9 @@ set('dbperf.enabled = on');
 # Its place would be lost, but all of shared memory is made anew.
 my $victim = pool_client('other');
 my $pid = $victim->query('SELECT pg_backend_pid()');
+my $offset = -s $node->logfile;
 kill 'KILL', $pid;
+$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
 ok(eventually(sub { (pool_try('app', 'SELECT 1'))[0] == 0 }), 'the pool is back after a crash');
 is(sql('SELECT count(*) FROM dbperf.pool_guard_counts'), '0', 'counts start anew with the server');
 all_places_are_free('and has all its places');

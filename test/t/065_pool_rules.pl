@@ -35,7 +35,7 @@ sub says
 	my ($pattern, $name) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $said = eventually(sub { of_pool('config_error', 'process = 1') =~ $pattern }, 10);
+	my $said = eventually(sub { of_pool('config_error', 'process = 1') =~ $pattern });
 	diag(of_pool('config_error', 'process = 1')) if !$said;
 	return ok($said, $name);
 }
@@ -86,7 +86,7 @@ says(qr/^$/, 'nothing is wrong at first');
 my $client = pool_client('app', database => 'shop');
 sql(q{INSERT INTO dbperf.pool_databases (database_name, pool_mode, pool_size, max_server_connections)
 	VALUES ('shop', 'session', 3, 7)});
-ok(eventually(sub { (entry('SHOW DATABASES', 'shop')->{pool_size} // '') eq '2' }, 5),
+ok(eventually(sub { (entry('SHOW DATABASES', 'shop')->{pool_size} // '') eq '2' }, 15),
 	'a database has a size of its own, shared by the processes');
 my $shop = entry('SHOW DATABASES', 'shop');
 is($shop->{pool_mode}, 'session', 'and its mode');
@@ -95,20 +95,20 @@ ok($client->is_alive, 'its clients do not notice');
 
 sql(q{INSERT INTO dbperf.pool_roles (role_name, pool_mode, max_server_connections)
 	VALUES ('app', 'statement', 10)});
-ok(eventually(sub { (entry('SHOW USERS', 'app')->{pool_mode} // '') eq 'statement' }, 5),
+ok(eventually(sub { (entry('SHOW USERS', 'app')->{pool_mode} // '') eq 'statement' }, 15),
 	'a role has a mode of its own');
 ok( eventually(
 		sub {
 			my @begun = grep { (pool_try('app', "BEGIN;\nSELECT 1"))[0] == 0 } 1 .. 4;
 			return login('app') == 0 && @begun == 0;
 		},
-		5),
+		15),
 	'which is in force');
 sql(q{BEGIN; UPDATE dbperf.pool_databases SET pool_size = 50; ROLLBACK});
 sleep 1.5;
 is(entry('SHOW DATABASES', 'shop')->{pool_size}, '2', 'a change that was rolled back is none');
 sql(q{UPDATE dbperf.pool_databases SET pool_size = 1000});
-ok(eventually(sub { (entry('SHOW DATABASES', 'shop')->{pool_size} // '') eq '24' }, 5),
+ok(eventually(sub { (entry('SHOW DATABASES', 'shop')->{pool_size} // '') eq '24' }, 15),
 	'no pool is larger than all of them together');
 
 sql(q{INSERT INTO dbperf.pool_databases (database_name, max_clients) VALUES ('nowhere', 3);
@@ -125,9 +125,9 @@ else
 	is(entry('SHOW DATABASES', 'nowhere')->{max_client_connections}, '2', 'clients are limited');
 }
 sql(q{DELETE FROM dbperf.pool_databases; DELETE FROM dbperf.pool_roles});
-ok(eventually(sub { (entry('SHOW DATABASES', 'shop')->{pool_size} // '') eq '3' }, 5),
+ok(eventually(sub { (entry('SHOW DATABASES', 'shop')->{pool_size} // '') eq '3' }, 15),
 	'without its row a database is like all others');
-ok(eventually(sub { (entry('SHOW USERS', 'app')->{pool_mode} // '') eq '' }, 5), 'and a role');
+ok(eventually(sub { (entry('SHOW USERS', 'app')->{pool_mode} // '') eq '' }, 15), 'and a role');
 ok($client->is_alive, 'and its clients still do not notice');
 $client->quit;
 
@@ -156,7 +156,7 @@ says(qr/^$/, 'and nothing when all is well');
 # ---- clients by their addresses ----
 
 set_and_reload(q{dbperf.pool_auth = hba});
-ok(eventually(sub { login('app') == 2 }, 5), 'without a rule nobody gets in');
+ok(eventually(sub { everywhere(sub { login('app') == 2 }) }, 15), 'without a rule nobody gets in');
 write_rules(
 	'local all all scram-sha-256',
 	'host shop all all reject',
@@ -167,7 +167,7 @@ write_rules(
 	'hostgssenc all all all trust',
 	'host postgres +team all scram-sha-256',
 	'host all all 0.0.0.0/0 reject');
-ok(eventually(sub { login('app') == 0 }, 5), 'who has a rule gets in');
+ok(eventually(sub { everywhere(sub { login('app') == 0 }) }, 15), 'who has a rule gets in');
 is(login('app', password => 'wrong'), 2, 'trust asks for a password');
 is(login('app', database => 'shop'), 2, 'an earlier line that rejects wins');
 is(login('stranger'), 2, 'a method that the pool does not have rejects');
@@ -178,19 +178,19 @@ says(qr/line 4 of .*: the pool does not have the method ident/, 'that method is 
 says(qr/line 7 of .*: the pool does not know names of hosts, and leaves the line out/,
 	'and a name of a host');
 sql('REVOKE team FROM team_member');
-ok(eventually(sub { login('team_member') == 2 }, 4), 'who leaves a group leaves the pool');
+ok(eventually(sub { everywhere(sub { login('team_member') == 2 }) }, 15), 'who leaves a group leaves the pool');
 write_rules(
 	'local all all scram-sha-256',
 	'host all all nowhere.invalid reject',
 	'host all all 127.0.0.1/32 scram-sha-256');
-ok(eventually(sub { login('app') == 2 }, 5), 'a line that rejects a host by its name rejects all');
+ok(eventually(sub { everywhere(sub { login('app') == 2 }) }, 15), 'a line that rejects a host by its name rejects all');
 write_rules(
 	'local all all scram-sha-256',
 	'host all all 127.0.0.2/32 scram-sha-256');
 sleep 1.5;
 is(login('app'), 2, 'another address is another one');
 set_and_reload(q{dbperf.pool_auth = file});
-ok(eventually(sub { login('app') == 0 }, 5), 'without rules addresses do not matter');
+ok(eventually(sub { everywhere(sub { login('app') == 0 }) }, 15), 'without rules addresses do not matter');
 
 # ---- lines of one's own ----
 
@@ -233,28 +233,28 @@ SKIP:
 
 	is(login('app', sslmode => 'require'), 2, 'a server without TLS has a pool without');
 	set_and_reload(q{ssl = on}, q{ssl_min_protocol_version = 'TLSv1.2'});
-	ok(eventually(sub { $trusted->("$data/server.crt") }, 5), 'one that has it gives its certificate');
+	ok(eventually(sub { everywhere(sub { $trusted->("$data/server.crt") }) }, 15), 'one that has it gives its certificate');
 	is(login('app', sslmode => 'disable'), 0, 'nobody must use it');
 	rename "$data/server.crt", $kept or die;
 	$make->('second', '-nodes');
 	$node->reload;
-	ok(eventually(sub { $trusted->("$data/server.crt") }, 5), 'a new certificate is taken');
+	ok(eventually(sub { everywhere(sub { $trusted->("$data/server.crt") }) }, 15), 'a new certificate is taken');
 	ok(!$trusted->($kept), 'instead of the old one');
 	rename "$data/server.crt", $kept or die;
 	append_to_file("$data/server.crt", "no certificate\n");
 	$node->reload;
-	ok(eventually(sub { of_pool('problem', 'process = 1') =~ /has not taken the changed configuration.*TLS/ }, 5),
+	ok(eventually(sub { of_pool('problem', 'process = 1') =~ /has not taken the changed configuration.*TLS/ }, 15),
 		'one that cannot be used is told of');
 	ok($trusted->($kept), 'and the one before goes on');
 	rename $kept, "$data/server.crt" or die;
 	$node->reload;
-	ok(eventually(sub { of_pool('problem', 'process = 1') eq '' }, 5), 'until there is a right one');
+	ok(eventually(sub { of_pool('problem', 'process = 1') eq '' }, 15), 'until there is a right one');
 
 	write_rules('local all all scram-sha-256', 'hostssl all all all scram-sha-256');
 	set_and_reload(q{dbperf.pool_auth = hba});
 	ok( eventually(
 			sub { login('app', sslmode => 'disable') == 2 && login('app', sslmode => 'require') == 0 },
-			5),
+			15),
 		'hostssl is for those who use it');
 	set_and_reload(q{dbperf.pool_auth = file});
 

@@ -60,7 +60,7 @@ foreach my $role ($words, "a] ERROR $words", "a\n2026-01-01 00:00:00.000 UTC [1]
 	is(login($role, password => 'x'), 2, 'a role that there is not does not get in');
 }
 is(login('app', database => $words), 2, 'nor does one to such a database');
-ok(eventually(sub { of_pool('log') =~ /auto-database.*$words/ }, 5), 'their names get into the log');
+ok(eventually(sub { of_pool('log') =~ /auto-database.*$words/ }, 15), 'their names get into the log');
 sleep 1.5;
 is(of_pool('problem'), '', 'and are not taken for words of the pool');
 
@@ -71,7 +71,7 @@ foreach my $encryption ('md5', 'scram-sha-256')
 	write_rules('host all all 127.0.0.1/32 md5');
 	sql(qq{SET password_encryption = '$encryption';
 		CREATE ROLE alice LOGIN PASSWORD 'of alice'; CREATE ROLE bob LOGIN PASSWORD 'of bob'});
-	ok(eventually(sub { login('alice', password => 'of alice') == 0 }, 5), "alice gets in: $encryption");
+	ok(eventually(sub { login('alice', password => 'of alice') == 0 }, 15), "alice gets in: $encryption");
 	my $former = pool_client('alice', password => 'of alice');
 	my $other = pool_client('app');
 	my ($oid) = oids($former) =~ /^(\d+) \1$/;
@@ -81,13 +81,13 @@ foreach my $encryption ('md5', 'scram-sha-256')
 		ALTER ROLE alice PASSWORD 'of bob'; COMMIT});
 	if (!$kills)
 	{
-		ok(eventually(sub { of_pool('problem') =~ /still connected: .*"alice".* cannot log in with/ }, 8),
+		ok(eventually(sub { of_pool('problem') =~ /still connected: .*"alice".* cannot log in with/ }, 20),
 			'who has the name of another one has to wait');
 		is(login('alice', password => 'of bob'), 2, 'for the clients to leave');
 		unlike(oids($former), qr/^\d+ \d+$/, 'who cannot become the one who has their name');
 		$former->quit;
 	}
-	ok(eventually(sub { login('alice', password => 'of bob') == 0 }, 15), 'bob is alice then');
+	ok(eventually(sub { login('alice', password => 'of bob') == 0 }, 30), 'bob is alice then');
 	my $new = pool_client('alice', password => 'of bob');
 	like(oids($new), qr/^(\d+) \1$/, 'and has no session of the one who was');
 	unlike(oids($new), qr/^$oid /, 'at all');
@@ -97,7 +97,7 @@ foreach my $encryption ('md5', 'scram-sha-256')
 	# the session is idle in the pool while the role goes and comes back
 	$new->quit;
 	sql(qq{DROP ROLE alice, former; CREATE ROLE alice LOGIN PASSWORD 'again'});
-	ok(eventually(sub { login('alice', password => 'again') == 0 }, 5), 'a role is made anew');
+	ok(eventually(sub { login('alice', password => 'again') == 0 }, 15), 'a role is made anew');
 	my $again = pool_client('alice', password => 'again');
 	like(oids($again), qr/^(\d+) \1$/, 'and has no session of the one that was dropped');
 	$again->quit;
@@ -110,21 +110,21 @@ foreach my $encryption ('md5', 'scram-sha-256')
 
 sql(qq{CREATE DATABASE "a\tb"});
 write_rules(qq{host "a\tb" all 127.0.0.1/32 reject}, 'host all all 127.0.0.1/32 scram-sha-256');
-ok(eventually(sub { login('app', database => "a\tb") == 2 }, 5), 'a database is closed');
+ok(eventually(sub { login('app', database => "a\tb") == 2 }, 15), 'a database is closed');
 is(login('app'), 0, 'others are not');
 
 # ---- files that cannot be written ----
 
 write_rules('host all app 127.0.0.1/32 scram-sha-256');
-ok(eventually(sub { login('app') == 0 }, 5), 'the rules let a role in');
+ok(eventually(sub { login('app') == 0 }, 15), 'the rules let a role in');
 mkdir "$files/pool1.ini.new" or die;
 $node->append_conf('postgresql.conf', 'dbperf.pool_size = 6');
 write_rules('host all app 127.0.0.1/32 reject');
-ok(eventually(sub { of_pool('problem') =~ /files could not be written/ }, 5), 'a file cannot be written');
+ok(eventually(sub { of_pool('problem') =~ /files could not be written/ }, 15), 'a file cannot be written');
 $node->append_conf('postgresql.conf', 'dbperf.pool_size = 5');
 $node->reload;
-ok(eventually(sub { of_pool('problem') eq '' }, 5), 'and need not be, after all');
-ok(eventually(sub { login('app') == 2 }, 3), 'the rules that were written meanwhile are heeded');
+ok(eventually(sub { of_pool('problem') eq '' }, 15), 'and need not be, after all');
+ok(eventually(sub { login('app') == 2 }, 15), 'the rules that were written meanwhile are heeded');
 rmdir "$files/pool1.ini.new" or die;
 nothing_crashed();
 $node->stop;
@@ -149,7 +149,7 @@ ok(-e "$path/pgdata/pgsql_tmp_dbperf_pool/users.txt", 'there are secrets');
 $odd->stop('immediate');
 $odd->append_conf('postgresql.conf', 'dbperf.pool = off');
 $odd->start;
-ok(eventually(sub { !-e "$path/pgdata/pgsql_tmp_dbperf_pool" }, 5),
+ok(eventually(sub { !-e "$path/pgdata/pgsql_tmp_dbperf_pool" }, 15),
 	'they do not stay if the pool is not started again');
 $odd->stop;
 
@@ -166,7 +166,7 @@ chmod 0700, $program or die;
 (my $quoted = $program) =~ s/'/''/g;
 $odd->append_conf('postgresql.conf', "dbperf.pool = on\ndbperf.pool_program = '$quoted'");
 $odd->start;
-ok(eventually(sub { of_pool('state', 'process = 1') eq 'starting' }, 5), 'a process starts');
+ok(eventually(sub { of_pool('state', 'process = 1') eq 'starting' }, 15), 'a process starts');
 sleep 1;
 $odd->stop;
 ok(!-e $marker, 'it is not ended with a signal that leaves a core file');
