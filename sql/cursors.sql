@@ -7,11 +7,11 @@ SELECT dbperf.slow_queries_reset();
 BEGIN;
 DECLARE c CURSOR FOR SELECT i FROM generate_series(1, 100) i /* pieces */;
 FETCH 1 FROM c;
-SELECT pg_sleep(0.3) AS client_thinks;
+SELECT pg_sleep(1.5) AS client_thinks;
 FETCH 2 FROM c;
 CLOSE c;
 COMMIT;
-SELECT count(*), max(level) AS level, max(rows) AS rows, max(duration_ms) < 250 AS only_execution,
+SELECT count(*), max(level) AS level, max(rows) AS rows, max(duration_ms) < 1400 AS only_execution,
        max(sqlstate) AS sqlstate, count(DISTINCT queryid) AS queries
   FROM mine WHERE query ~ 'pieces';
 

@@ -18,12 +18,24 @@ CREATE FUNCTION section(page text, id text) RETURNS TABLE (n bigint, line text) 
                                                'Copy(?=\])', '')) AS l(n, line)
      WHERE l.line ~ '[^\[\]]'
 $$;
+-- a page of which nothing was left out, as it may be on a machine that is busy
+CREATE FUNCTION report(since timestamptz DEFAULT now() - interval '1 hour', until timestamptz DEFAULT now())
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    page text;
+BEGIN
+    FOR i IN 1 .. 5 LOOP
+        page := dbperf.report(since, until);
+        EXIT WHEN page !~ 'Left out: it took longer';
+    END LOOP;
+    RETURN page;
+END $$;
 CREATE TABLE pages (name text, page text);
 SELECT dbperf.slow_queries_reset(), dbperf.query_latency_reset() > 0 AS reset, dbperf.cache_stats_reset();
 
 -- nothing to say, and every section says so
 SELECT now() AS began \gset
-INSERT INTO pages VALUES ('empty', dbperf.report(now() - interval '1 s', now()));
+INSERT INTO pages VALUES ('empty', report(now() - interval '1 s', now()));
 SELECT string_agg(m[1], ' ') AS sections
   FROM pages, regexp_matches(page, '<section id="([^"]+)"', 'g') AS m WHERE name = 'empty';
 SELECT m[1] AS failed FROM pages, regexp_matches(page, 'class="note[^>]*>((This part|Not shown|Left out)[^<]*)', 'g') AS m;
@@ -76,7 +88,7 @@ ALTER ROLE regress_dbperf_alice SET regress.source = 'host=h password=hunter3';
 ALTER ROLE regress_dbperf_alice SET regress.dsn = 'postgresql://sam:hunter4@h/shop';
 ALTER ROLE regress_dbperf_alice SET work_mem = '5MB';
 
-INSERT INTO pages VALUES ('planted', dbperf.report(:'planted', clock_timestamp()));
+INSERT INTO pages VALUES ('planted', report(:'planted', clock_timestamp()));
 SELECT m[1] AS failed FROM pages, regexp_matches(page, 'class="note[^>]*>((This part|Not shown|Left out)[^<]*)', 'g') AS m;
 -- texts are texts
 SELECT page ~ '<b>secret|<i>much|<full>' AS as_html, page ~ '&lt;b&gt;secret of alice&lt;/b&gt;' AS as_text
@@ -90,7 +102,7 @@ SELECT l.line FROM pages, section(page, 'findings') AS l
  WHERE name = 'planted' AND l.line ~ '^CREATE.*parcels' ORDER BY 1;
 -- of all time, if nothing is known of the period
 SELECT DISTINCT regexp_replace(l.line, '\[[-0-9: .,]+ ?(ms|&#181;s|s|%)?\]', '[]', 'g') COLLATE "C" AS line
-  FROM section(dbperf.report('2001-01-01', '2001-01-02'), 'queries') AS l
+  FROM section(report('2001-01-01', '2001-01-02'), 'queries') AS l
  WHERE l.line ~ 'of alice|of bob|Nothing is known|all time' ORDER BY 1;
 SELECT s.id, regexp_replace(l.line, '\[\d{4}-\d\d-\d\d [^]]*\]', '[then]', 'g') AS line
   FROM pages, (VALUES (1, 'indexes'), (2, 'maintenance'), (3, 'settings')) AS s(place, id),
@@ -100,17 +112,17 @@ SELECT s.id, regexp_replace(l.line, '\[\d{4}-\d\d-\d\d [^]]*\]', '[then]', 'g') 
 SELECT page ~ 'hunter' AS secrets FROM pages WHERE name = 'planted';
 SET standard_conforming_strings = off;
 SET escape_string_warning = off;
-SELECT page ~ 'hunter' AS secrets, page ~ 'regress.dsn' AS settings FROM dbperf.report() AS page;
+SELECT page ~ 'hunter' AS secrets, page ~ 'regress.dsn' AS settings FROM report() AS page;
 RESET standard_conforming_strings;
 RESET escape_string_warning;
 
 -- an INVALID index is no news while somebody may be at work on it
 CREATE INDEX parcels_broken ON parcels (id);
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'parcels_broken'::regclass;
-SELECT count(*) FROM section(dbperf.report(), 'health') AS l WHERE l.line ~ 'INVALID\].*parcels_broken';
+SELECT count(*) FROM section(report(), 'health') AS l WHERE l.line ~ 'INVALID\].*parcels_broken';
 BEGIN;
 LOCK TABLE parcels IN SHARE UPDATE EXCLUSIVE MODE;
-SELECT count(*) FROM section(dbperf.report(), 'health') AS l WHERE l.line ~ 'INVALID\].*parcels_broken';
+SELECT count(*) FROM section(report(), 'health') AS l WHERE l.line ~ 'INVALID\].*parcels_broken';
 COMMIT;
 DROP INDEX parcels_broken;
 
@@ -130,13 +142,13 @@ GRANT EXECUTE ON FUNCTION dbperf.report(timestamptz, timestamptz),
     TO regress_dbperf_reader, regress_dbperf_bob;
 GRANT INSERT ON pages TO PUBLIC;
 SET ROLE regress_dbperf_reader;
-INSERT INTO pages VALUES ('reader', dbperf.report(:'planted', clock_timestamp()));
+INSERT INTO pages VALUES ('reader', report(:'planted', clock_timestamp()));
 INSERT INTO pages
 SELECT 'reader compares', dbperf.report_compare('2001-01-01', '2001-01-02', :'planted', clock_timestamp());
 SET ROLE regress_dbperf_bob;
-INSERT INTO pages VALUES ('bob', dbperf.report(:'planted', clock_timestamp()));
+INSERT INTO pages VALUES ('bob', report(:'planted', clock_timestamp()));
 SET ROLE regress_dbperf_monitor;
-INSERT INTO pages VALUES ('monitor', dbperf.report(:'planted', clock_timestamp()));
+INSERT INTO pages VALUES ('monitor', report(:'planted', clock_timestamp()));
 RESET ROLE;
 SELECT name, page ~ 'of alice|fails for' AS text_of_alice, page ~ 'secret of' AS parameter_of_alice,
        page ~ 'Filter: .*receiver' AS plan_of_alice, page ~ 'of bob \*/' AS text_of_bob,
@@ -160,13 +172,13 @@ CREATE INDEX twice_one ON twice (id);
 CREATE INDEX twice_two ON twice (id);
 GRANT SELECT ON twice TO regress_dbperf_bob;
 SET ROLE regress_dbperf_bob;
-INSERT INTO pages VALUES ('drops', dbperf.report());
+INSERT INTO pages VALUES ('drops', report());
 RESET ROLE;
 SELECT l.line FROM pages, section(page, 'indexes') AS l WHERE name = 'drops' AND l.line ~ 'twice|index_drops' ORDER BY l.n;
 DROP TABLE twice;
 
 DROP TABLE pages;
-DROP FUNCTION section(text, text);
+DROP FUNCTION section(text, text), report(timestamptz, timestamptz);
 DELETE FROM dbperf.index_advice WHERE identity LIKE 'regress report %';
 DELETE FROM dbperf.maintenance_log WHERE id > 9000000000;
 DELETE FROM dbperf.query_settings WHERE queryid = 4711;

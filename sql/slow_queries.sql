@@ -22,7 +22,7 @@ SELECT command, level, query, query_length = length(query) AS complete, rows, sq
        started_at < now() AND started_at > now() - interval '1 minute' AS started,
        cpu_ms IS NULL OR cpu_ms < 250 AS idle,
        waits ? 'Timeout:PgSleep' AS waited,
-       (waits ->> 'Timeout:PgSleep')::float8 BETWEEN 100 AND 1000 AS waited_long,
+       (waits ->> 'Timeout:PgSleep')::float8 BETWEEN 100 AND 5000 AS waited_long,
        blocked_by
   FROM mine ORDER BY n;
 \x off

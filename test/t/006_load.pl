@@ -119,7 +119,7 @@ query(q{
 	END $$;
 	CREATE FUNCTION note_late() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
-		PERFORM pg_sleep(0.15) AS late;
+		PERFORM pg_sleep(1) AS late;
 		IF new.id = 3 THEN
 			RAISE EXCEPTION 'refused';
 		END IF;
@@ -144,17 +144,17 @@ is( query(q{
 	'1|INSERT INTO audited VALUES (1)',
 	'a trigger: level and parent');
 is( query(q{
-		SELECT level, duration_ms >= 140 FROM dbperf.slow_queries
+		SELECT level, duration_ms >= 990 FROM dbperf.slow_queries
 		WHERE query ~ 'AS late' AND command = 'SELECT' AND query !~ 'slow_queries'}),
 	'1|t',
 	'a deferred trigger is nested in the COMMIT');
 is( query(q{
-		SELECT level, duration_ms BETWEEN 140 AND 5000, sqlstate, query FROM dbperf.slow_queries
+		SELECT level, duration_ms BETWEEN 990 AND 20000, sqlstate, query FROM dbperf.slow_queries
 		WHERE command = 'COMMIT'}),
 	'0|t||COMMIT',
 	'a slow COMMIT is recorded');
 is( query(q{
-		SELECT duration_ms < 140 FROM dbperf.slow_queries
+		SELECT duration_ms < 990 FROM dbperf.slow_queries
 		WHERE query = 'INSERT INTO audited VALUES (1)'}),
 	't',
 	'and the statement before it is not slow');
@@ -164,7 +164,7 @@ query(q{SELECT dbperf.slow_queries_reset()});
 query(q{INSERT INTO audited VALUES (2)});
 is( query(q{
 		SELECT count(*) FROM dbperf.slow_queries
-		WHERE query = 'INSERT INTO audited VALUES (2)' AND duration_ms >= 140 AND level = 0}),
+		WHERE query = 'INSERT INTO audited VALUES (2)' AND duration_ms >= 990 AND level = 0}),
 	'1',
 	'deferred triggers of a statement without BEGIN are recorded');
 
@@ -177,8 +177,8 @@ COMMIT;
 });
 like($err, qr/refused/, 'a COMMIT fails');
 is( query(q{
-		SELECT command, sqlstate, duration_ms BETWEEN 100 AND 5000 FROM dbperf.slow_queries
-		WHERE level = 0}),
+		SELECT command, sqlstate, duration_ms BETWEEN 990 AND 20000 FROM dbperf.slow_queries
+		WHERE level = 0 AND command = 'COMMIT'}),
 	'COMMIT|P0001|t',
 	'a COMMIT that failed is recorded');
 

@@ -415,7 +415,7 @@ kind('COPY of bad data', 2, 1,
 	'COPY t FROM STDIN', 'SELECT 1');
 kind('COPY ended by the client', 2, 1, 'COPY t FROM STDIN', 'SELECT 1');
 both('a statement_timeout', 4, 1,
-	q{SET statement_timeout = '20ms'}, 'SELECT pg_sleep(10)', 'RESET statement_timeout', 'SELECT 1');
+	q{SET statement_timeout = '500ms'}, 'SELECT pg_sleep(10)', 'RESET statement_timeout', 'SELECT 1');
 both('a cancelled statement', 2, 1, 'SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(1)', 'SELECT 1');
 both('a statement during which the session is ended',
 	2, 1, 'SELECT 1', 'SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(1)');

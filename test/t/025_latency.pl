@@ -124,9 +124,9 @@ is(quiet('SELECT calls, errors, n FROM compare'), '20|20|20', 'errors are calls,
 
 # ---- windows ----
 
-quiet(q{ALTER SYSTEM SET dbperf.latency_window = '2s'});
+quiet(q{ALTER SYSTEM SET dbperf.latency_window = '4s'});
 quiet('SELECT pg_reload_conf()');
-quiet('SELECT pg_sleep(2.2)');
+quiet('SELECT pg_sleep(4.2)');
 quiet('SELECT dbperf.query_latency_reset()');
 bench('a query in some windows', '-c', 1, '-t', 50, '-f', "$dir/a.sql");
 
@@ -137,7 +137,7 @@ my $periods = q{SELECT string_agg(period || ' ' || calls, ', ' ORDER BY period) 
 # Where in a window that was, nobody knows.
 like(quiet($periods), qr/^(current 50, |current \d+, )?lifetime 50(, previous \d+)?$/, 'in the window that runs');
 my %seen;
-for (1 .. 60)
+for (1 .. 120)
 {
 	$seen{ quiet($periods) } = 1;
 	last if $seen{'lifetime 50'};

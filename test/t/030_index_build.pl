@@ -16,7 +16,7 @@ shared_preload_libraries = 'dbperf'
 autovacuum = off
 log_statement = none
 dbperf.advisor_interval = 0
-dbperf.index_build_lock_timeout = 1s
+dbperf.index_build_lock_timeout = 5s
 max_prepared_transactions = 5
 });
 $node->start;
@@ -199,7 +199,7 @@ ok( poll("SELECT state = 'waiting for lock' AND cardinality(waits_for) = 1
 		  FROM dbperf.index_builds WHERE id = $id"),
 	'the wait for the first lock is shown');
 ok(becomes($id, 'failed'), 'and ends in time');
-like(last_error($id), qr/could not lock the table within 1000 ms/, 'with a reason');
+like(last_error($id), qr/could not lock the table within 5000 ms/, 'with a reason');
 is(indexes($table), 'none', 'nothing was made');
 $session->query_safe('ROLLBACK');
 
@@ -311,7 +311,7 @@ $session->query_safe('COMMIT');
 # an INVALID index of others stays
 ($id, $table) = plant();
 $session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;');
-$node->psql('postgres', "SET statement_timeout = '1s';\nCREATE INDEX CONCURRENTLY foreign_idx ON $table (a)");
+$node->psql('postgres', "SET statement_timeout = '4s';\nCREATE INDEX CONCURRENTLY foreign_idx ON $table (a)");
 $session->query_safe('COMMIT');
 is(indexes($table), 'foreign_idx false', 'an INVALID index');
 sql("SELECT dbperf.apply_index_advice($id)");

@@ -61,6 +61,17 @@ sub set
 	return;
 }
 
+# After settings have changed: no visit goes on that began before.
+sub visits_end
+{
+	my ($databases) = @_;
+
+	sleep(2);
+	poll('postgres', "SELECT count(*) = 0 FROM pg_stat_activity
+		 WHERE backend_type = 'dbperf advisor' AND datname IN ($databases)");
+	return;
+}
+
 my $advice = q{SELECT count(*) = 1 FROM dbperf.index_advice
 	WHERE schema_name = 'public' AND table_name = 'orders' AND key_columns = '{customer}'
 	  AND status = 'open'};
@@ -126,7 +137,7 @@ ok(poll('one', q{SELECT status = 'obsolete' FROM dbperf.index_advice WHERE key_c
 # Only the databases that are listed
 #
 set(q{dbperf.advisor_databases = 'two'});
-sleep(2);
+visits_end(q{'one'});
 my $runs = 'SELECT started_at FROM dbperf.advisor_runs';
 my ($run_one, $run_two) = ($node->safe_psql('one', $runs), $node->safe_psql('two', $runs));
 ok(poll('two', "SELECT started_at > '$run_two' FROM dbperf.advisor_runs"), 'a listed database');
@@ -178,7 +189,7 @@ ok(poll('two', "SELECT started_at > '$run_two' FROM dbperf.advisor_runs"), 'it g
 # Dump and restore
 #
 set('dbperf.advisor_interval = 0');
-sleep(1);
+visits_end(q{'one', 'two'});
 $node->safe_psql('two', 'SELECT dbperf.dismiss_index_advice(id) FROM dbperf.index_advice');
 my $rows = q{SELECT id, identity, status, times_seen FROM dbperf.index_advice ORDER BY id};
 my $before = $node->safe_psql('two', $rows);

@@ -40,6 +40,15 @@ sub set
 	return;
 }
 
+# Has the advisor rest: no visit goes on that began before.
+sub rest
+{
+	set('dbperf.advisor_interval = 0');
+	sleep(1);
+	poll(q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'dbperf advisor'});
+	return;
+}
+
 #
 # A function in an index expression and in a predicate runs as its table's
 # owner, whoever asks: in the build, and when the worker looks at advice
@@ -109,8 +118,7 @@ set(q{dbperf.advisor_interval = '1s'});
 ok( poll(q{SELECT count(*) = 1 FROM dbperf.index_advice WHERE table_name = 'orders'
 		   AND key_columns = '{customer}'}), 'advice');
 ok(poll('SELECT count(*) > 0 FROM dbperf.index_advice_measurements'), 'measurements');
-set('dbperf.advisor_interval = 0');
-sleep(1);
+rest();
 is( sql(q{SELECT string_agg(DISTINCT tables::text, ' ' ORDER BY tables::text)
 		  FROM dbperf.index_advice_measurements WHERE NOT 'alice.t' = ANY (tables)}),
 	'{public.orders,public.other} {public.orders} {public.other} {public.part1,public.parts}',
@@ -145,8 +153,7 @@ sub judge
 		FROM generate_series(now() - interval '5 days', now() - interval '1 day', '1 hour') AS t;");
 	set(q{dbperf.advisor_interval = '1s'});
 	ok(poll("SELECT verdict IS NOT NULL FROM dbperf.index_advice WHERE id = $id"), 'a verdict');
-	set('dbperf.advisor_interval = 0');
-	sleep(1);
+	rest();
 	return sql("SELECT verdict, drop_ddl, status FROM dbperf.index_advice WHERE id = $id");
 }
 

@@ -197,6 +197,8 @@ wait_for_row("holder = 'standby' AND age > 0", 'feedback without a slot');
 is( blockers("holder = 'standby'", 'name, database_name IS NULL, affects, holds_horizon'),
 	'standby|t|all databases|t', 'it is the standby by its name, for all databases');
 my $remedy = blockers("holder = 'standby'", 'remedy');
+# what is older than the standby's own snapshot has to be replayed there
+$primary->wait_for_catchup($standby);
 like($remedy, qr/^run on the standby: SELECT pg_terminate_backend\(pid\)/, 'the remedy is for the standby');
 is( $standby->safe_psql(
 		'postgres', q{SELECT holder, state, affects, dead_rows_pinned IS NULL, age > 0
@@ -235,6 +237,8 @@ like(
 	qr/^replication slot for_standby \(in use/, 'another database waits for it as well');
 $reader->quit;
 $standby->stop;
+poll_ok(q{SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'for_standby'},
+	'the standby has left its slot');
 like(blockers('true', 'remedy'),
 	qr/^start its consumer, or give it up: SELECT pg_drop_replication_slot\('for_standby'\)$/,
 	'without the standby the slot stays');

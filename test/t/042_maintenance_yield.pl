@@ -83,8 +83,16 @@ is(outcome($id), 'cancelled', 'it ends when it is canceled');
 for my $mode ('poll', 'flag')
 {
 	set("dbperf.maintenance_yield = $mode");
-	$id = begin_vacuum();
-	($took, $err) = change('big', '900ms');
+	# a machine that is busy may hold one of the processes up
+	foreach my $try (1 .. 4)
+	{
+		$id = begin_vacuum();
+		($took, $err) = change('big', '900ms');
+		last if ($err eq '' && $took < 1) || $try == 4;
+		note("$mode: $took s $err");
+		sql("SELECT dbperf.cancel_maintenance($id)");
+		outcome($id);
+	}
 	is($err, '', "$mode: a user gets the lock");
 	cmp_ok($took, '<', 1, "$mode: within a second");
 	is(outcome($id), 'cancelled', "$mode: the log says so");
@@ -131,7 +139,7 @@ my $holder = hold_up();
 $id = sql("SELECT dbperf.run_maintenance('keyed', 'reindex')");
 poll_ok("SELECT EXISTS ($rebuilding) AND count(*) = 1 FROM dbperf.maintenance_leftovers",
 	'a worker rebuilds, and has noted its new index');
-($took, $err) = change('keyed', '3s');
+($took, $err) = change('keyed', '6s');
 like($err, qr/lock timeout/, 'the user still waits for the other one');
 is(outcome($id), 'cancelled', 'but the worker is not in the way any more');
 $holder->quit;

@@ -146,6 +146,10 @@ sub nothing_left
 # The server restarts after a crash: new sessions.
 sub after_crash
 {
+	my ($offset) = @_;
+
+	# the server may take a while to notice
+	$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
 	eval { $cache->finish };
 	poll('SELECT true');
 	$cache = CacheTest->new($node);
@@ -160,7 +164,7 @@ foreach my $how ('cancelled', 'terminated', 'timed out')
 {
 	subtest "the builder: $how" => sub {
 		begin_case();
-		$cache->run('a', q{SET statement_timeout = '2s'}) if $how eq 'timed out';
+		$cache->run('a', q{SET statement_timeout = '8s'}) if $how eq 'timed out';
 		my $builder = hold('a');
 		my $waiter = wait_for_it('b');
 		my $began = time();
@@ -268,7 +272,7 @@ foreach my $how ('cancelled', 'terminated', 'timed out')
 {
 	subtest "the waiter: $how" => sub {
 		begin_case();
-		$cache->run('b', q{SET statement_timeout = '2s'}) if $how eq 'timed out';
+		$cache->run('b', q{SET statement_timeout = '8s'}) if $how eq 'timed out';
 		hold('a');
 		my $waiter = wait_for_it('b');
 		my $began = time();
@@ -343,7 +347,8 @@ subtest 'time out while it is read' => sub {
 		if ($out =~ /ERROR 57014/) { $failed++; }
 		elsif ($out =~ /^5000$/m) { $whole++; }
 	}
-	$cache->run('a', 'RESET statement_timeout');
+	# it has the limit itself
+	1 while $cache->ask('a', 'RESET statement_timeout') =~ /^ERROR/m;
 	note("$failed timed out, $whole did not");
 	is($failed + $whole, 25, 'either the whole, or an error');
 	my ($answer, $hit) = $cache->serve('b', $many, 'many rows');
@@ -377,14 +382,17 @@ foreach my $who ('builder', 'waiter', 'reader', 'committer')
 			# it has decided to commit, and is not seen yet
 			$cache->run('monitor', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'; SELECT pg_reload_conf()});
 			poll(q{SELECT current_setting('synchronous_standby_names') = 'nobody'});
+			# the checkpointer is the one who tells the others
+			$cache->run('monitor', 'CHECKPOINT');
 			$pid = backend('a');
 			begin('a', 'SET synchronous_commit = on; UPDATE items SET v = v');
 			ok(poll(q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'}), 'it hangs');
 			is($cache->ask('b', $quick), $expected, 'others read');
 			$cache->run('monitor', 'ALTER SYSTEM RESET synchronous_standby_names');
 		}
+		my $offset = -s $node->logfile;
 		kill 'KILL', $pid;
-		after_crash();
+		after_crash($offset);
 		end_case();
 	};
 }

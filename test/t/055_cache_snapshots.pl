@@ -515,7 +515,10 @@ sub standbys
 	my ($names) = @_;
 
 	$cache->run('monitor', "ALTER SYSTEM SET synchronous_standby_names = '$names'; SELECT pg_reload_conf()");
-	return $node->poll_query_until('postgres', "SELECT current_setting('synchronous_standby_names') = '$names'");
+	$node->poll_query_until('postgres', "SELECT current_setting('synchronous_standby_names') = '$names'");
+	# the checkpointer is the one who tells the others
+	$cache->run('monitor', 'CHECKPOINT');
+	return;
 }
 
 foreach my $end ('released', 'cancelled', 'terminated')

@@ -107,7 +107,12 @@ is( regressions(
 	'Bitmap Heap Scan on orders using orders_customer became Seq Scan on orders.|t|60|60|t|t|t|t',
 	'an index was dropped');
 quiet('CREATE INDEX orders_customer ON orders (customer)');
-repeat($by_customer, 60);
+# what the machine is busy with may hold some of them up: then more have to be seen
+for (1 .. 5)
+{
+	repeat($by_customer, 60);
+	last if regressions('by customer', 'count(*) FILTER (WHERE old_plan_id <> new_plan_id)') eq '0';
+}
 no_change('by customer', 'the index is there again');
 
 # ---- the plan of before comes back ----
@@ -167,13 +172,14 @@ $node->safe_psql('postgres', q{CREATE TABLE grows (v int, note text);
 INSERT INTO grows SELECT i, repeat('z', 40) FROM generate_series(1, 2000) AS i});
 my $grows = 'SELECT /* grows */ count(note) FROM grows WHERE v <> ?';
 sleep 2 * $window;
-for (1 .. 3)
+for (1 .. 6)
 {
 	repeat($grows, 60);
 	sleep $window;
+	last if $_ >= 3 && regressions('grows', 'factor') eq '';
 }
 none('grows', 'nothing has changed yet');
-quiet(q{INSERT INTO grows SELECT i, repeat('z', 40) FROM generate_series(1, 20000) AS i});
+quiet(q{INSERT INTO grows SELECT i, repeat('z', 40) FROM generate_series(1, 80000) AS i});
 repeat($grows, 60);
 repeat($grows, 1) for 1 .. 2;
 is( regressions('grows', 'difference, old_plan_id = new_plan_id, factor > 1.5, new_calls >= 30'),
@@ -186,10 +192,11 @@ for (1 .. 4)
 is(regressions('grows', 'count(*), min(first_seen) < now() - interval \'4 s\''),
 	'1|t', 'it stays slower, and is not compared with itself');
 quiet('DELETE FROM grows WHERE ctid >= \'(19,0)\'; VACUUM grows');
-for (1 .. 3)
+for (1 .. 6)
 {
 	sleep $window;
 	repeat($grows, 60);
+	last if $_ >= 3 && regressions('grows', 'factor') eq '';
 }
 none('grows', 'it has recovered');
 
@@ -263,7 +270,7 @@ my $changes = q{SELECT old_plan_id, new_plan_id, first_seen, difference FROM dbp
 	WHERE old_plan_id <> new_plan_id ORDER BY 1, 2};
 
 # slower in a window that is still open at the restart
-quiet(q{INSERT INTO grows SELECT i, repeat('z', 40) FROM generate_series(1, 20000) AS i});
+quiet(q{INSERT INTO grows SELECT i, repeat('z', 40) FROM generate_series(1, 80000) AS i});
 repeat($grows, 60);
 my @before = map { quiet($_) } $kept, $samples, $latency;
 my $found = quiet($changes);

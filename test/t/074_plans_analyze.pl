@@ -110,7 +110,7 @@ foreach my $what (sort keys %going_on)
 $node->safe_psql(
 	'postgres', q{CREATE FUNCTION deaf() RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
-	until timestamptz := clock_timestamp() + '2 s';
+	until timestamptz := clock_timestamp() + '6 s';
 BEGIN
 	LOOP
 		BEGIN
@@ -136,7 +136,7 @@ run_there('RESET dbperf.analyze_query_timeout');
 
 # a transaction that catches the cancel goes on
 is( run_there(
-		q{SET statement_timeout = '300ms';
+		q{SET statement_timeout = '20s';
 DO $$
 BEGIN
 	UPDATE accounts SET balance = 7 WHERE id = 1;

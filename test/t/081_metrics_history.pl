@@ -92,8 +92,8 @@ poll_ok(q{SELECT count(*) > 0 FROM dbperf.metrics_query_history WHERE resolution
 my $since = sql('SELECT now()');
 sql(q{SELECT pg_sleep(0.03) AS marked} . ";\n") foreach 1 .. 3;
 poll_ok(
-	qq{SELECT calls = 3 AND total_ms BETWEEN 90 AND 3000 AND mean_ms BETWEEN 30 AND 1000
-			  AND p95_ms BETWEEN 25 AND 2500 AND database_name = 'postgres' AND toplevel
+	qq{SELECT calls = 3 AND total_ms BETWEEN 90 AND 30000 AND mean_ms BETWEEN 30 AND 10000
+			  AND p95_ms BETWEEN 25 AND 25000 AND database_name = 'postgres' AND toplevel
 	   FROM dbperf.metrics_queries_between('$since', now()) AS q
 	   JOIN dbperf.query_samples AS s USING (queryid, database_name, user_name, toplevel)
 	   WHERE s.query LIKE 'SELECT pg\\_sleep(0.03) AS marked%'},
@@ -118,6 +118,9 @@ cmp_ok(sql($samples), '>', $before, 'to those before it');
 is(turn(1), $turn, 'in the same table');
 is(sql($sets), '1|0', 'with the same series');
 $before = sql($samples);
+# a worker's commits reach the disk a moment later
+my $written = sql('SELECT pg_current_wal_insert_lsn()');
+poll("SELECT pg_current_wal_flush_lsn() >= '$written'");
 $node->stop('immediate');
 $node->start;
 goes_on('samples after a crash');
@@ -159,15 +162,14 @@ poll_ok('SELECT max(turn) = 7 FROM dbperf.metrics_members WHERE tier = 1',
 $session->query_safe('BEGIN');
 $session->query_safe('LOCK TABLE dbperf.metrics_series');
 goes_on('samples while the tables are locked', 0);
-is( sql('SELECT state, last_error FROM dbperf.metrics_status'),
-	'tables are locked: in shared memory only|', 'the status says so');
+state_is('tables are locked: in shared memory only', 'the status says so');
+is(sql('SELECT last_error FROM dbperf.metrics_status'), '', 'which is no error');
 $session->query_safe('COMMIT');
 state_is('running', 'they are stored again');
 $session->query_safe('BEGIN');
 $session->query_safe('LOCK TABLE dbperf.metrics_samples_12');
 goes_on('samples while one table is locked', 0);
-is( sql('SELECT state FROM dbperf.metrics_status'),
-	'tables are locked: in shared memory only', 'the status says so, too');
+state_is('tables are locked: in shared memory only', 'the status says so, too');
 $session->query_safe('COMMIT');
 $session->quit;
 state_is('running', 'and they are stored again');

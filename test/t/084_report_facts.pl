@@ -40,6 +40,24 @@ sub section
 	return $section;
 }
 
+# A page of which nothing was left out, as it may be on a machine that is busy; and
+# how many seconds it took.
+sub page
+{
+	my ($statement, $server) = @_;
+	my ($page, $seconds);
+
+	for (1 .. 5)
+	{
+		my $started = time();
+
+		$page = ($server // $node)->safe_psql('postgres', $statement);
+		$seconds = time() - $started;
+		last if $page !~ /Left out: it took longer/;
+	}
+	return wantarray ? ($page, $seconds) : $page;
+}
+
 sub now
 {
 	return sql('SELECT clock_timestamp()');
@@ -85,7 +103,7 @@ my @before = run_period($kept => 50, $back => 50, $rare => 3, $gone => 40);
 sql('DROP INDEX parcels_receiver');
 my @after = run_period($kept => 50, $back => 50, $rare => 3, $new => 40);
 
-my $page = sql("SELECT dbperf.report_compare('" . join(q{', '}, @before, @after) . "')");
+my $page = page("SELECT dbperf.report_compare('" . join(q{', '}, @before, @after) . "')");
 unlike($page, qr/could not be made|Not shown|Left out/, 'all of the comparison is there');
 
 my $queries = section($page, 'query-changes');
@@ -109,19 +127,19 @@ like(
 	'a plan that came back');
 
 unlike(
-	section(sql(q{SELECT dbperf.report()}), 'queries'),
+	section(scalar page(q{SELECT dbperf.report()}), 'queries'),
 	qr/counted to the minute: in a period/,
 	'an hour is long');
 
 # without it the periods are the other way round
-$page = sql("SELECT dbperf.report_compare('" . join(q{', '}, @after, @before) . "')");
+$page = page("SELECT dbperf.report_compare('" . join(q{', '}, @after, @before) . "')");
 like(
 	section($page, 'query-changes'),
 	qr/better\|SELECT count\(note\)[^|]*kept/,
 	'the other way round it became faster');
 
 # a single report has the queries of its period only
-$page = sql("SELECT dbperf.report('" . join(q{', '}, @before) . "')");
+$page = page("SELECT dbperf.report('" . join(q{', '}, @before) . "')");
 $queries = section($page, 'queries');
 like($queries, qr/\|50\|[^\n]*\|postgres\|postgres\|[^\n]* kept /, 'a query of the period');
 like($queries, qr/ gone /, 'another one');
@@ -138,9 +156,8 @@ my $waiter = $node->background_psql('postgres');
 $waiter->query_until(qr/sent/, "\\echo sent\nSELECT 'waits' FROM parcels LIMIT 1;\n");
 poll('SELECT count(*) = 1 FROM dbperf.running_queries WHERE cardinality(blocked_by) > 0');
 my $pid = sql("SELECT pid FROM pg_locks WHERE relation = 'parcels'::regclass AND granted");
-my $started = time();
-$page = sql(q{SET statement_timeout = '60s'; SELECT dbperf.report()});
-cmp_ok(time() - $started, '<', 15, 'a lock is not waited for');
+($page, my $seconds) = page(q{SET statement_timeout = '60s'; SELECT dbperf.report()});
+cmp_ok($seconds, '<', 30, 'a lock is not waited for');
 my $running = section($page, 'running');
 like($running, qr{\n$pid\|1\|}, 'who blocks another one');
 like($running, qr/pg_terminate_backend\($pid\)/, 'and how to end that');
@@ -172,12 +189,13 @@ $waiter->quit;
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'backup', has_streaming => 1);
 $standby->start;
-$page = $standby->safe_psql(
-	'postgres', q{
+$standby->poll_query_until('postgres', 'SELECT samples > 0 FROM dbperf.metrics_status');
+$page = page(
+	q{
 	SET dbperf.slow_query_min_duration = 0;
 	SELECT count(*) FROM parcels WHERE receiver = 7 /* on the standby */;
 	SET dbperf.slow_query_min_duration = -1;
-	SELECT dbperf.report()});
+	SELECT dbperf.report()}, $standby);
 unlike($page, qr/could not be made|Not shown/, 'all of the report is there on a standby');
 like(section($page, 'statements'), qr/on the standby/, 'with what was executed there');
 like(section($page, $_), qr/This is a standby: [^\n]* on the primary/, "$_: where advice is followed")
@@ -197,7 +215,7 @@ $node->poll_query_until('postgres', q{SELECT setting = '1' FROM pg_settings
 sql('SELECT pg_switch_wal(); CREATE TABLE filler (); SELECT pg_switch_wal(); DROP TABLE filler; CHECKPOINT');
 is(sql(q{SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'gone'}),
 	'lost', 'a slot is lost');
-my $health = section(sql('SELECT dbperf.report()'), 'health');
+my $health = section(scalar page('SELECT dbperf.report()'), 'health');
 like(
 	$health,
 	qr/slot has lost [^|]*\|slot gone keeps no WAL any more, [^|]*\|\s*SELECT pg_drop_replication_slot\(/,

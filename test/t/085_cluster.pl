@@ -51,7 +51,7 @@ dbperf.node_poll_interval = 0
 
 local $ENV{LD_PRELOAD} = $resolver if defined $resolver;
 my $primary = start_node('primary', $settings . q{
-dbperf.node_timeout = 1500ms
+dbperf.node_timeout = 4s
 listen_addresses = '127.0.0.1'
 }, allows_streaming => 1);
 delete $ENV{LD_PRELOAD};
@@ -133,7 +133,7 @@ sub drop_of
 # No node
 #
 is(sql('SELECT count(*) FROM dbperf.node_status'), '0', 'there is no node');
-cmp_ok(poll_nodes(), '<', 2.5, 'asking nobody is done at once');
+cmp_ok(poll_nodes(), '<', 4, 'asking nobody is done at once');
 like(drop_of('things_a'), qr/^drop true: No other server was asked/, 'nobody else uses an index');
 like(sql('SELECT string_agg(DISTINCT node, $$ $$) FROM dbperf.cluster_index_usage'),
 	qr/^local$/, 'this server is there');
@@ -296,8 +296,8 @@ server('wrong', "host '127.0.0.1', port '" . $third->port . "', dbname 'postgres
 server('hanging', "host 'blackhole.invalid'", $right) if defined $resolver;
 
 poll_nodes();    # it may have had to wait for the round of the last add_node()
-cmp_ok(poll_nodes(), '<', 5, 'a round ends in time');
-like(status('silent', 'state, error'), qr/^unreached\|no connection within 1500 ms$/, 'silent');
+cmp_ok(poll_nodes(), '<', 10, 'a round ends in time');
+like(status('silent', 'state, error'), qr/^unreached\|no connection within 4000 ms$/, 'silent');
 like(status('refused', 'state, error'), qr/^unreached\|.*Connection refused/, 'refused');
 like(status('nameless', 'state, error'),
 	qr/^unreached\|could not translate host name "no.such.host.invalid"|looked up/, 'nameless');
@@ -307,7 +307,7 @@ SKIP:
 {
 	skip 'no C compiler', 1 if !defined $resolver;
 	like(status('hanging', 'state, error'),
-		qr/^unreached\|the host's name could not be looked up within 1500 ms$/,
+		qr/^unreached\|the host's name could not be looked up within 4000 ms$/,
 		'a name server that is gone');
 }
 is(status('third', 'state'), 'reached', 'others are not held up');
@@ -317,7 +317,7 @@ is( sql(q{SELECT count(*) FROM dbperf.cluster_query_latency
 my $start = time;
 sql("SELECT count(*) FROM dbperf.$_")
   foreach qw(cluster_slow_queries cluster_query_latency cluster_index_usage node_status);
-cmp_ok(time - $start, '<', 5, 'views answer at once');
+cmp_ok(time - $start, '<', 10, 'views answer at once');
 like(drop_of('things_b'), qr/^unknown false: .*Node "silent" has never answered\./,
 	'one that was never reached may be a replica');
 my $log = slurp_file($primary->logfile);
@@ -412,7 +412,7 @@ talker('numbers', '[' . join(',', ('{"queryid": 1, "total_ms": 1, "none": 1e1310
 talker('long', '[' . join(',', ('[]') x 1300000) . ']');
 talker('dates', '[{"id": 7, "started_at": "01/31/2026 10:00:00+00"}]');
 poll_nodes();
-cmp_ok(poll_nodes(), '<', 5, 'a round with liars ends in time');
+cmp_ok(poll_nodes(), '<', 10, 'a round with liars ends in time');
 like(sql("SELECT string_agg(DISTINCT error, '|') FROM dbperf.node_answers('query_latency')
 		WHERE node = '$_'"), qr/^(the answer cannot be read|the node sends more .*)$/,
 	"rows that would take much memory: $_")
@@ -471,7 +471,7 @@ poll_nodes();
 is( sql(q{SELECT queryid, total_ms, error FROM dbperf.cluster_query_latency WHERE node = 'third'}),
 	'7|1.5|', 'a view that takes too long: the others have answered');
 like(sql(q{SELECT error FROM dbperf.node_answers('health') WHERE node = 'third'}),
-	qr/^(no answer within 1500 ms|canceling statement due to statement timeout)$/,
+	qr/^(no answer within 4000 ms|canceling statement due to statement timeout)$/,
 	'and its error says so');
 is(status('third', 'state'), 'reached', 'and the node is reached');
 $third->safe_psql('postgres', 'DROP VIEW dbperf.health');
@@ -588,14 +588,14 @@ SKIP:
 	poll_ok($hangs, 'a round hangs');
 	$start = time;
 	sql('DROP DATABASE spare');
-	cmp_ok(time - $start, '<', 4, 'its database can be dropped');
+	cmp_ok(time - $start, '<', 10, 'its database can be dropped');
 
 	set(q{dbperf.database = 'postgres'});
 	sql(q{SELECT dbperf.add_node('hanging', 'hanging')});
 	poll_ok($hangs, 'another one hangs');
 	$start = time;
 	$primary->stop('fast');
-	cmp_ok(time - $start, '<', 10, 'the server stops nevertheless');
+	cmp_ok(time - $start, '<', 30, 'the server stops nevertheless');
 	waitpid $init, 0;
 }
 $_->stop foreach $third;
