@@ -17,7 +17,7 @@ my $node = start_pool(
 dbperf.pool_mode = transaction
 dbperf.pool_auth = hba
 dbperf.pool_size = 5
-dbperf.pool_query_wait_timeout = 3
+dbperf.pool_query_wait_timeout = 8
 max_connections = 60
 });
 my $files = $node->data_dir . '/pgsql_tmp_dbperf_pool';
