@@ -8,7 +8,8 @@
  * level changes here (and in utility_hooks.c, in the same way), and the
  * modules get callbacks.
  *
- * With no module that wants a statement every hook tail-calls.  Whether a
+ * With no module that wants a statement every hook looks at one word and
+ * tail-calls.  Whether a
  * statement is followed is decided at its ExecutorStart and stays so until its
  * end, whatever settings change meanwhile.
  *
@@ -71,10 +72,11 @@ ExecState dbperf_exec = {
 };
 
 
-static ExecutorStart_hook_type	prev_ExecutorStart = NULL;
-static ExecutorRun_hook_type	prev_ExecutorRun = NULL;
-static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
-static ExecutorEnd_hook_type	prev_ExecutorEnd = NULL;
+/* the hooks that were there before, or the server's functions */
+static ExecutorStart_hook_type	next_ExecutorStart = standard_ExecutorStart;
+static ExecutorRun_hook_type	next_ExecutorRun = standard_ExecutorRun;
+static ExecutorFinish_hook_type next_ExecutorFinish = standard_ExecutorFinish;
+static ExecutorEnd_hook_type	next_ExecutorEnd = standard_ExecutorEnd;
 
 /* The level that a statement which starts now would have. */
 int
@@ -264,15 +266,6 @@ part_told(DbperfStatement *stmt)
 		stmt->subid = GetCurrentSubTransactionId();
 }
 
-static inline void
-call_ExecutorStart(QueryDesc *queryDesc, int eflags)
-{
-	if (prev_ExecutorStart)
-		prev_ExecutorStart(queryDesc, eflags);
-	else
-		standard_ExecutorStart(queryDesc, eflags);
-}
-
 /*
  * ExecutorStart of a statement whose error may be caught.
  */
@@ -288,7 +281,7 @@ start_in_try(DbperfStatement *stmt, int eflags)
 	dbperf_exec.level = stmt->level + 1;
 	PG_TRY();
 	{
-		call_ExecutorStart(stmt->desc, eflags);
+		next_ExecutorStart(stmt->desc, eflags);
 	}
 	PG_CATCH();
 	{
@@ -372,7 +365,7 @@ start_other(QueryDesc *queryDesc, int eflags)
 		stmt = dbperf_statement_make(wanted);
 	if (stmt == NULL)
 	{
-		call_ExecutorStart(queryDesc, eflags);
+		next_ExecutorStart(queryDesc, eflags);
 		return;
 	}
 	if (!dbperf_exec.ready && MyBackendType == B_BACKEND)
@@ -403,7 +396,7 @@ start_pending(QueryDesc *queryDesc, int eflags)
 	dbperf_exec.pending_message = GetCurrentStatementStartTimestamp();
 	dbperf_exec.starting = true;
 	dbperf_exec.level = 1;
-	call_ExecutorStart(queryDesc, eflags);
+	next_ExecutorStart(queryDesc, eflags);
 	dbperf_exec.level = 0;
 	dbperf_exec.starting = false;
 }
@@ -426,7 +419,10 @@ static inline void
 start_query(QueryDesc *queryDesc, int eflags)
 {
 	if (dbperf_exec.follow == FOLLOW_NONE)
-		call_ExecutorStart(queryDesc, eflags);
+	{
+		dbperf_attention_update();
+		next_ExecutorStart(queryDesc, eflags);
+	}
 	else if (likely(dbperf_exec.num_open == 0 && dbperf_exec.pending == NULL &&
 					dbperf_exec.level == 0 && dbperf_exec.wanted_pending != 0 &&
 					dbperf_exec.carrier == NULL &&
@@ -446,11 +442,18 @@ around_id(const QueryDesc *queryDesc)
 	return (uint64) queryDesc->plannedstmt->queryId;
 }
 
+/*
+ * ExecutorStart where there is more to it than a statement that may be followed.
+ */
 static pg_noinline void
-start_around(QueryDesc *queryDesc, int eflags)
+start_special(QueryDesc *queryDesc, int eflags)
 {
-	int state = dbperf_around.begin(around_id(queryDesc));
+	int state = 0;
 
+	if ((dbperf_exec.attention & HOOK_WRAPPED) != 0)
+		dbperf_start_unwrapped(queryDesc);
+	if ((dbperf_exec.attention & HOOK_AROUND) != 0)
+		state = dbperf_around.begin(around_id(queryDesc));
 	start_query(queryDesc, eflags);
 	if (state != 0)
 		dbperf_around.end(state);
@@ -459,22 +462,12 @@ start_around(QueryDesc *queryDesc, int eflags)
 static void
 dbperf_ExecutorStart(QueryDesc *queryDesc, int eflags)
 {
-	if (unlikely(dbperf_exec.wrapped))
-		dbperf_start_unwrapped(queryDesc);
-
-	if (unlikely(dbperf_around_wanted))
-		start_around(queryDesc, eflags);
-	else
+	if (dbperf_exec.attention == 0)
+		next_ExecutorStart(queryDesc, eflags);
+	else if (likely(dbperf_exec.attention == HOOK_FOLLOW))
 		start_query(queryDesc, eflags);
-}
-
-static inline void
-call_ExecutorRun(DBPERF_RUN_PARAMS)
-{
-	if (prev_ExecutorRun)
-		prev_ExecutorRun(DBPERF_RUN_ARGS);
 	else
-		standard_ExecutorRun(DBPERF_RUN_ARGS);
+		start_special(queryDesc, eflags);
 }
 
 /*
@@ -490,7 +483,7 @@ run_in_try(DbperfStatement *stmt, DBPERF_RUN_PARAMS)
 	part_begin(stmt);
 	PG_TRY();
 	{
-		call_ExecutorRun(DBPERF_RUN_ARGS);
+		next_ExecutorRun(DBPERF_RUN_ARGS);
 	}
 	PG_CATCH();
 	{
@@ -517,7 +510,7 @@ run_other(DBPERF_RUN_PARAMS)
 	if (stmt != NULL)
 		run_in_try(stmt, DBPERF_RUN_ARGS);
 	else
-		call_ExecutorRun(DBPERF_RUN_ARGS);
+		next_ExecutorRun(DBPERF_RUN_ARGS);
 }
 
 /*
@@ -533,7 +526,7 @@ run_pending(DbperfStatement *top, DBPERF_RUN_PARAMS)
 	statement_begin(top, queryDesc, (uint64) queryDesc->plannedstmt->queryId,
 					dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
 	part_begin(top);
-	call_ExecutorRun(DBPERF_RUN_ARGS);
+	next_ExecutorRun(DBPERF_RUN_ARGS);
 
 	/* whoever has caught an error of it after all has gone on with it */
 	if (unlikely(top->desc != queryDesc))
@@ -551,7 +544,7 @@ run_query(DBPERF_RUN_PARAMS)
 	else if (dbperf_exec.num_open > 0)
 		run_other(DBPERF_RUN_ARGS);
 	else
-		call_ExecutorRun(DBPERF_RUN_ARGS);
+		next_ExecutorRun(DBPERF_RUN_ARGS);
 }
 
 static pg_noinline void
@@ -567,19 +560,12 @@ run_around(DBPERF_RUN_PARAMS)
 static void
 dbperf_ExecutorRun(DBPERF_RUN_PARAMS)
 {
-	if (unlikely(dbperf_around_wanted))
+	if (dbperf_exec.attention == 0)
+		next_ExecutorRun(DBPERF_RUN_ARGS);
+	else if (unlikely((dbperf_exec.attention & HOOK_AROUND) != 0))
 		run_around(DBPERF_RUN_ARGS);
 	else
 		run_query(DBPERF_RUN_ARGS);
-}
-
-static inline void
-call_ExecutorFinish(QueryDesc *queryDesc)
-{
-	if (prev_ExecutorFinish)
-		prev_ExecutorFinish(queryDesc);
-	else
-		standard_ExecutorFinish(queryDesc);
 }
 
 /*
@@ -595,7 +581,7 @@ finish_in_try(DbperfStatement *stmt)
 	part_begin(stmt);
 	PG_TRY();
 	{
-		call_ExecutorFinish(stmt->desc);
+		next_ExecutorFinish(stmt->desc);
 	}
 	PG_CATCH();
 	{
@@ -615,7 +601,7 @@ finish_statement(DbperfStatement *stmt, QueryDesc *queryDesc)
 {
 	if (stmt == NULL || !has_finish(queryDesc))
 	{
-		call_ExecutorFinish(queryDesc);
+		next_ExecutorFinish(queryDesc);
 		return;
 	}
 	finish_in_try(stmt);
@@ -627,7 +613,7 @@ static inline void
 finish_query(QueryDesc *queryDesc)
 {
 	if (likely(dbperf_exec.num_open == 0))
-		call_ExecutorFinish(queryDesc);
+		next_ExecutorFinish(queryDesc);
 	else
 		finish_statement(statement_find(queryDesc), queryDesc);
 }
@@ -645,19 +631,12 @@ finish_around(QueryDesc *queryDesc)
 static void
 dbperf_ExecutorFinish(QueryDesc *queryDesc)
 {
-	if (unlikely(dbperf_around_wanted))
+	if (dbperf_exec.attention == 0)
+		next_ExecutorFinish(queryDesc);
+	else if (unlikely((dbperf_exec.attention & HOOK_AROUND) != 0))
 		finish_around(queryDesc);
 	else
 		finish_query(queryDesc);
-}
-
-static inline void
-call_ExecutorEnd(QueryDesc *queryDesc)
-{
-	if (prev_ExecutorEnd)
-		prev_ExecutorEnd(queryDesc);
-	else
-		standard_ExecutorEnd(queryDesc);
 }
 
 /*
@@ -675,7 +654,7 @@ end_other(QueryDesc *queryDesc)
 		NOTIFY(stmt, end, stmt);
 		statement_close(stmt);
 	}
-	call_ExecutorEnd(queryDesc);
+	next_ExecutorEnd(queryDesc);
 }
 
 static void
@@ -684,7 +663,7 @@ dbperf_ExecutorEnd(QueryDesc *queryDesc)
 	if (unlikely(dbperf_exec.num_open > 0 || dbperf_exec.pending != NULL))
 		end_other(queryDesc);
 	else
-		call_ExecutorEnd(queryDesc);
+		next_ExecutorEnd(queryDesc);
 }
 
 /*
@@ -693,13 +672,17 @@ dbperf_ExecutorEnd(QueryDesc *queryDesc)
 void
 dbperf_exec_hooks_init(void)
 {
-	prev_ExecutorStart = ExecutorStart_hook;
+	if (ExecutorStart_hook != NULL)
+		next_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = dbperf_ExecutorStart;
-	prev_ExecutorRun = ExecutorRun_hook;
+	if (ExecutorRun_hook != NULL)
+		next_ExecutorRun = ExecutorRun_hook;
 	ExecutorRun_hook = dbperf_ExecutorRun;
-	prev_ExecutorFinish = ExecutorFinish_hook;
+	if (ExecutorFinish_hook != NULL)
+		next_ExecutorFinish = ExecutorFinish_hook;
 	ExecutorFinish_hook = dbperf_ExecutorFinish;
-	prev_ExecutorEnd = ExecutorEnd_hook;
+	if (ExecutorEnd_hook != NULL)
+		next_ExecutorEnd = ExecutorEnd_hook;
 	ExecutorEnd_hook = dbperf_ExecutorEnd;
 	dbperf_utility_hooks_init();
 	dbperf_exec_errors_init();

@@ -189,11 +189,6 @@ typedef struct DbperfAround
 	void (*switched)(void);
 } DbperfAround;
 
-/*
- * Whether that module is asked: the one thing that statements pay for it while it
- * has nothing to do.  Each process has its own, which the module sets.
- */
-extern bool dbperf_around_wanted;
 
 /*
  * Called before each utility command of this process, nested ones and parts of
@@ -215,6 +210,7 @@ extern void dbperf_statements_resume(void);
 extern void dbperf_statement_describe(DbperfStatement *stmt);
 extern int	dbperf_statement_level(void);
 extern void dbperf_around_register(const DbperfAround *around);
+extern void dbperf_around_want(bool wanted);
 extern void dbperf_around_switched(void);
 extern void dbperf_statement_follow_update(void);
 

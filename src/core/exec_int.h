@@ -18,6 +18,11 @@
 
 DBPERF_PRIVATE_BEGIN
 
+/* Why a hook of the executor does not just pass on, see ExecState.attention. */
+#define HOOK_FOLLOW 0x01  /* statements are followed, or one that was is open */
+#define HOOK_AROUND 0x02  /* a module puts something in force around statements */
+#define HOOK_WRAPPED 0x04 /* the planner module has put its node on a plan */
+
 /* Which statement runs now, and who wants to hear of the next. */
 typedef struct ExecState
 {
@@ -52,7 +57,7 @@ typedef struct ExecState
 	TimestampTz run_message;  /* the client's message in which top last started or ran */
 	TimestampTz told_message; /* the client's message whose error was told */
 	bool		ready;		  /* top is no placeholder any more */
-	bool		wrapped;	  /* the planner module has put its node on a plan */
+	uint8		attention;	  /* HOOK_*: the first thing that a hook looks at */
 	int			suspended;	  /* > 0: nothing is followed */
 	int			num_modules;
 	const DbperfStatementModule *modules[MAX_MODULES];
@@ -107,6 +112,21 @@ modules_wanting(int level)
 	if (level > dbperf_exec.follow || IsParallelWorker())
 		return 0;
 	return level == 0 ? dbperf_exec.wanted_top : dbperf_exec.wanted_nested;
+}
+
+/*
+ * Works out whether the hooks have to look at statements.  Once they do not,
+ * nothing is opened, so that this needs to be called only when what is followed
+ * changes; and some time after it if something was open then.
+ */
+static inline void
+dbperf_attention_update(void)
+{
+	if (dbperf_exec.follow != FOLLOW_NONE || dbperf_exec.num_open > 0 ||
+		dbperf_exec.pending != NULL)
+		dbperf_exec.attention |= HOOK_FOLLOW;
+	else
+		dbperf_exec.attention &= ~HOOK_FOLLOW;
 }
 
 /*

@@ -18,7 +18,6 @@ static int	  follow_levels[MAX_MODULES];
 static double ask_costs[MAX_MODULES];
 
 DbperfAround dbperf_around = {NULL, NULL, NULL};
-bool		 dbperf_around_wanted = false;
 
 /*
  * Registers the module that puts something in force around statements.
@@ -29,6 +28,19 @@ dbperf_around_register(const DbperfAround *around)
 	if (dbperf_around.begin != NULL)
 		elog(ERROR, "there is a module around statements already");
 	dbperf_around = *around;
+}
+
+/*
+ * Whether that module is asked.  Each process has its own answer, which the module
+ * gives; statements pay nothing for it while it has nothing to do.
+ */
+void
+dbperf_around_want(bool wanted)
+{
+	if (wanted)
+		dbperf_exec.attention |= HOOK_AROUND;
+	else
+		dbperf_exec.attention &= ~HOOK_AROUND;
 }
 
 /*
@@ -95,6 +107,7 @@ dbperf_statement_follow_update(void)
 	if (dbperf_exec.follow >= FOLLOW_TOP)
 		EnableQueryId();
 	dbperf_exec.wanted_pending = dbperf_exec.ready ? dbperf_exec.wanted_top : 0;
+	dbperf_attention_update();
 }
 
 /*

@@ -106,7 +106,7 @@ plan_in_module(Query *parse, const char *query_string, int cursorOptions, ParamL
 		return result;
 	result = planner.after(state, result);
 	if (planner.unwrap(result->planTree) != result->planTree)
-		dbperf_exec.wrapped = true;
+		dbperf_exec.attention |= HOOK_WRAPPED;
 	return result;
 }
 
@@ -202,7 +202,7 @@ plan_around(Query *parse, const char *query_string, int cursorOptions, ParamList
 static PlannedStmt *
 dbperf_planner(Query *parse, const char *query_string, int cursorOptions, ParamListInfo boundParams)
 {
-	if (unlikely(dbperf_around_wanted))
+	if (unlikely((dbperf_exec.attention & HOOK_AROUND) != 0))
 		return plan_around(parse, query_string, cursorOptions, boundParams);
 	return plan_query(parse, query_string, cursorOptions, boundParams);
 }

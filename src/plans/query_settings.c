@@ -12,8 +12,8 @@
  * before a cached plan is found good for use, the first execution after the
  * change is planned with it already.
  *
- * While the table is empty, nothing of this is asked: dbperf_around_wanted is
- * false in each process that has found it so.
+ * While the table is empty, nothing of this is asked: each process that has found
+ * it so says that it wants nothing, by dbperf_around_want().
  *
  * In force means in a nest level of the server's settings for each frame, as
  * functions with SET have one.  What the statement itself sets goes to the
@@ -93,7 +93,7 @@ forget(void)
 {
 	list_valid = false;
 	list_changed = true;
-	dbperf_around_wanted = dbperf_enabled;
+	dbperf_around_want(dbperf_enabled);
 	ResetPlanCache();
 }
 
@@ -113,7 +113,7 @@ schemas_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	list_valid = false;
 	list_changed = true;
-	dbperf_around_wanted = dbperf_enabled;
+	dbperf_around_want(dbperf_enabled);
 }
 
 /*
@@ -125,7 +125,7 @@ settings_switched(void)
 {
 	bool matters = !list_valid || list.num > 0;
 
-	dbperf_around_wanted = dbperf_enabled && matters;
+	dbperf_around_want(dbperf_enabled && matters);
 	if (matters)
 		ResetPlanCache();
 }
@@ -323,7 +323,7 @@ read_list(void)
 	if (list.num > 0)
 		EnableQueryId();
 	else if (list_valid)
-		dbperf_around_wanted = false;
+		dbperf_around_want(false);
 }
 
 /* ---- rows ---- */
@@ -388,7 +388,7 @@ settings_begin(uint64 queryid)
 	if (unlikely(!list_valid))
 	{
 		if (IsParallelWorker())
-			dbperf_around_wanted = false;
+			dbperf_around_want(false);
 		else if (IsTransactionState())
 			read_list();
 	}
@@ -450,5 +450,5 @@ dbperf_query_settings_init(void)
 		return;
 	dbperf_shmem_register(&area);
 	dbperf_around_register(&around);
-	dbperf_around_wanted = dbperf_enabled;
+	dbperf_around_want(dbperf_enabled);
 }
