@@ -76,6 +76,7 @@
 #include "access/xact.h"
 #include "cache/cache_slots.h"
 #include "core/core.h"
+#include "core/exec_hooks.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/float.h"
@@ -289,7 +290,7 @@ changes_prepare(void)
  * A transaction without an xid has changed nothing, and is left alone.
  */
 static void
-writers_xact(XactEvent event, void *arg)
+writers_xact(XactEvent event)
 {
 	switch (event)
 	{
@@ -363,7 +364,7 @@ dbperf_cache_writers_init(void)
 	if (!process_shared_preload_libraries_in_progress || dbperf_cache_size == 0)
 		return;
 	dbperf_shmem_register(&area);
-	RegisterXactCallback(writers_xact, NULL);
+	dbperf_xact_watch(writers_xact);
 	untracked = !pgstat_track_counts;
 	prev_assign_track_counts = dbperf_replace_assign_hook("track_counts", assign_track_counts);
 }

@@ -19,6 +19,15 @@
 
 static emit_log_hook_type prev_emit_log = NULL;
 
+/* who else hears of the ends of transactions */
+static void (*xact_watch)(XactEvent event) = NULL;
+
+/* whether core's callback for them is registered, */
+static bool xact_registered = false;
+
+/* and whether there were statements that are to be closed by it */
+static bool closes_statements = false;
+
 /*
  * The process ends with a FATAL error, which unwinds nothing: tells the
  * modules of each statement that runs now.
@@ -93,7 +102,7 @@ xact_ends(XactEvent event)
 }
 
 static void
-exec_hooks_xact(XactEvent event, void *arg)
+statements_xact(XactEvent event)
 {
 	if (event == XACT_EVENT_PRE_COMMIT)
 	{
@@ -106,6 +115,46 @@ exec_hooks_xact(XactEvent event, void *arg)
 					 dbperf_xact_pending))
 			xact_ends(event);
 	}
+}
+
+/*
+ * A transaction ends with which there may be something to do.
+ */
+static pg_noinline void
+xact_event(XactEvent event)
+{
+	if (closes_statements)
+		statements_xact(event);
+	if (xact_watch != NULL)
+		xact_watch(event);
+}
+
+/*
+ * A transaction has committed.  By now its xid is only known to the server's own
+ * function; it may be younger than the last callback.
+ */
+static pg_noinline void
+xact_committed(void)
+{
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		xact_event(XACT_EVENT_COMMIT);
+}
+
+/*
+ * The one callback of all modules: two calls for each transaction are what the
+ * server's list costs.  Most transactions wrote nothing and left nothing open, and
+ * then none of the others is called.
+ */
+static void
+exec_hooks_xact(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_PRE_COMMIT && likely(!TransactionIdIsValid(MyProc->xid)))
+		return;
+	if (event == XACT_EVENT_COMMIT &&
+		likely(dbperf_exec.num_open == 0 && dbperf_exec.pending == NULL && !dbperf_xact_pending))
+		xact_committed();
+	else
+		xact_event(event);
 }
 
 static void
@@ -130,27 +179,47 @@ exec_hooks_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionI
 	}
 }
 
+static void
+xact_register(void)
+{
+	if (!xact_registered)
+		RegisterXactCallback(exec_hooks_xact, NULL);
+	xact_registered = true;
+}
+
+/*
+ * Has watch called at PRE_COMMIT and COMMIT of each transaction that has an xid
+ * at that moment, and at the end of each that is prepared or aborted; maybe of
+ * others, too.  Called at most once, while the library is preloaded.
+ */
+void
+dbperf_xact_watch(void (*watch)(XactEvent event))
+{
+	xact_watch = watch;
+	xact_register();
+}
+
 /*
  * Registers the callbacks for the ends of transactions, at the first statement
- * that is followed: a session in which nothing is followed is spared them.
- * Returns false without memory for that.
+ * that is followed: a session in which nothing is followed is spared them, unless
+ * the first is there for dbperf_xact_watch() since the start.  Returns false without
+ * memory for that.
  */
 bool
 dbperf_exec_callbacks(void)
 {
-	static bool registered = false;
-	void	   *room;
+	void *room;
 
-	if (registered)
+	if (closes_statements)
 		return true;
 	/* registering would raise an error; so ask for more than that needs first */
 	room = MemoryContextAllocExtended(TopMemoryContext, 16 * 1024, MCXT_ALLOC_NO_OOM);
 	if (room == NULL)
 		return false;
 	pfree(room);
-	RegisterXactCallback(exec_hooks_xact, NULL);
+	xact_register();
 	RegisterSubXactCallback(exec_hooks_subxact, NULL);
-	registered = true;
+	closes_statements = true;
 	return true;
 }
 

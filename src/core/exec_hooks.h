@@ -255,6 +255,9 @@ extern int	dbperf_statement_close_all(void (*close)(DbperfStatement *stmt), SubT
 extern void dbperf_statement_adopt(SubTransactionId child, SubTransactionId parent);
 extern Size dbperf_statement_reserve(Size size);
 
+/* exec_errors.c */
+extern void dbperf_xact_watch(void (*watch)(XactEvent event));
+
 /* utility_hooks.c */
 extern void	 dbperf_planner_register(const DbperfPlanner *planner);
 extern Plan *dbperf_plan_unwrapped(Plan *plan);
