@@ -283,12 +283,16 @@
 static inline int64
 dbperf_now_ns(void)
 {
+#if PG_VERSION_NUM >= 160000
 	instr_time t;
 
 	INSTR_TIME_SET_CURRENT(t);
-#if PG_VERSION_NUM >= 160000
 	return INSTR_TIME_GET_NANOSEC(t);
 #else
+	/* not on the stack: the compiler guards a frame in which something's address is taken */
+	static instr_time t;
+
+	INSTR_TIME_SET_CURRENT(t);
 	return (int64) t.tv_sec * INT64CONST(1000000000) + t.tv_nsec;
 #endif
 }
