@@ -125,9 +125,10 @@ extern void dbperf_extreme_raise(pg_atomic_uint64 *extreme, uint64 value);
 
 /*
  * What a process remembers of the slots that it used.  The plan is only
- * compared, never looked at: it may be gone.
+ * compared, never looked at: it may be gone.  The size is a power of two, so that
+ * a place is found without a multiplication.
  */
-typedef struct CachedSlot
+typedef struct pg_attribute_aligned(64) CachedSlot
 {
 	uint64		 queryid;
 	Oid			 userid;
@@ -137,7 +138,8 @@ typedef struct CachedSlot
 	uint64		 plan_id;
 	const Plan	*plan; /* the last with this plan_id, or NULL */
 	Cost		 cost; /* its total_cost */
-} CachedSlot;
+}
+CachedSlot;
 
 #define LATENCY_CACHE_SIZE 64 /* a power of two */
 
@@ -178,12 +180,14 @@ static inline int
 dbperf_latency_bucket(uint64 ns)
 {
 	uint64 v = ns >> LATENCY_UNIT_SHIFT;
-	int	   octave;
+	int	   shift;
 
 	if (v < 8)
 		return (int) v;
-	octave = pg_leftmost_one_pos64(v);
-	return Min((octave - 2) * 8 + (int) ((v >> (octave - 3)) & 7), LATENCY_BUCKETS - 1);
+
+	/* the highest four bits, which are 8 to 15 */
+	shift = pg_leftmost_one_pos64(v) - 3;
+	return Min(shift * 8 + (int) (v >> shift), LATENCY_BUCKETS - 1);
 }
 
 /*
