@@ -62,7 +62,6 @@ dbperf_top_failed(int sqlstate, bool alive)
 		statement_begin(top, dbperf_exec.pending,
 						alive ? (uint64) dbperf_exec.pending->plannedstmt->queryId : 0,
 						dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
-		dbperf_exec.num_open++;
 		dbperf_exec.pending = NULL;
 	}
 	dbperf_exec.starting = false;
@@ -116,7 +115,7 @@ dbperf_pending_aborted(void)
 		dbperf_top_failed(ERRCODE_TRANSACTION_ROLLBACK, false);
 		dbperf_exec.level = 0;
 	}
-	dbperf_exec.pending = NULL;
+	pending_forget();
 }
 
 /*

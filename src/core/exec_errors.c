@@ -111,8 +111,7 @@ statements_xact(XactEvent event)
 	}
 	else if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
 	{
-		if (unlikely(dbperf_exec.num_open > 0 || dbperf_exec.pending != NULL ||
-					 dbperf_xact_pending))
+		if (dbperf_exec.num_open > 0 || dbperf_xact_pending)
 			xact_ends(event);
 	}
 }
@@ -168,7 +167,7 @@ exec_hooks_subxact(SubXactEvent event, SubTransactionId mySubid, SubTransactionI
 	{
 		/* one that is inside of ExecutorStart may have caught the error itself */
 		if (!dbperf_exec.starting)
-			dbperf_exec.pending = NULL;
+			pending_forget();
 		dbperf_statements_close(mySubid);
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)

@@ -57,8 +57,12 @@
 			(stmt)->wanted &= ~(1U << n_);                                                         \
 	}
 
-bool		   dbperf_xact_pending = false;
-DbperfActivity dbperf_activity = {NULL, NULL, NULL};
+bool dbperf_xact_pending = false;
+
+static pg_atomic_uint64 unseen_counter;
+static pg_atomic_uint32 never_asleep;
+
+DbperfActivity dbperf_activity = {&unseen_counter, &never_asleep, NULL};
 
 /* its desc is nobody's */
 static DbperfStatement no_statement = {.desc = (QueryDesc *) &no_statement};
@@ -69,6 +73,7 @@ ExecState dbperf_exec = {
 	.follow = FOLLOW_NONE,
 	.top = &no_statement,
 	.ask_flags = no_flags,
+	.sole = NOT_ONE,
 };
 
 
@@ -204,7 +209,7 @@ statement_open(DbperfStatement *stmt)
  * A part of an open statement begins: what runs in it is nested in it.
  */
 static inline void
-part_begin(DbperfStatement *stmt)
+part_enter(DbperfStatement *stmt)
 {
 	stmt->outer = dbperf_exec.running;
 	stmt->running = true;
@@ -216,7 +221,16 @@ part_begin(DbperfStatement *stmt)
 	stmt->buffers_start = pgBufferUsage;
 	stmt->wal_start = pgWalUsage;
 	stmt->clock_ns = dbperf_now_ns();
-	if (unlikely(stmt->notify_run))
+}
+
+/*
+ * The same for one that a module may have heard of.
+ */
+static void
+part_begin(DbperfStatement *stmt)
+{
+	part_enter(stmt);
+	if (stmt->notify_run)
 		NOTIFY(stmt, run, stmt);
 }
 
@@ -248,10 +262,10 @@ has_finish(QueryDesc *queryDesc)
 /*
  * The modules have heard of the end of a part.
  */
-static inline void
+static void
 part_told(DbperfStatement *stmt)
 {
-	if (likely(stmt->wanted == 0))
+	if (stmt->wanted == 0)
 	{
 		if (stmt->level == 0)
 			dbperf_activity_end();
@@ -298,17 +312,24 @@ start_in_try(DbperfStatement *stmt, int eflags)
 }
 
 /*
- * Whether a query is the one that runs in the portal of a client.  Functions run
- * theirs in the same portal, but from another text, or in portals of their own.
- * Without a portal a session is at the end of its transaction, where deferred
- * triggers fire; and what a rule adds is not the client's own.
+ * Whether a query is what the portal that runs now was made for: if that has no
+ * name, the client's own.  Functions run theirs in the same portal, but from
+ * another text, or in portals of their own, which have names.  Without a portal a
+ * session is at the end of its transaction, where deferred triggers fire; and what
+ * a rule adds is not the client's own.
  */
 static inline bool
-of_client(QueryDesc *queryDesc)
+in_client_portal(QueryDesc *queryDesc)
 {
 	return ActivePortal != NULL && ActivePortal->sourceText == queryDesc->sourceText &&
-		   queryDesc->plannedstmt->canSetTag &&
-		   (ActivePortal->name[0] == '\0' || !dbperf_in_function());
+		   queryDesc->plannedstmt->canSetTag;
+}
+
+/* Whether a query is the one that runs in the portal of a client. */
+static bool
+of_client(QueryDesc *queryDesc)
+{
+	return in_client_portal(queryDesc) && (ActivePortal->name[0] == '\0' || !dbperf_in_function());
 }
 
 /*
@@ -344,7 +365,7 @@ dbperf_pending_demote(SubTransactionId subid)
 		stmt->subid = subid;
 		statement_open(stmt);
 	}
-	dbperf_exec.pending = NULL;
+	pending_forget();
 }
 
 /*
@@ -357,6 +378,12 @@ start_other(QueryDesc *queryDesc, int eflags)
 	int				 level;
 	DbperfStatement *stmt = NULL;
 
+	if (dbperf_exec.follow == FOLLOW_NONE)
+	{
+		dbperf_attention_update();
+		next_ExecutorStart(queryDesc, eflags);
+		return;
+	}
 	dbperf_top_check();
 	dbperf_pending_demote(GetCurrentSubTransactionId());
 	level = level_of_start(queryDesc);
@@ -392,13 +419,26 @@ start_other(QueryDesc *queryDesc, int eflags)
 static pg_noinline void
 start_pending(QueryDesc *queryDesc, int eflags)
 {
-	dbperf_exec.pending = queryDesc;
 	dbperf_exec.pending_message = GetCurrentStatementStartTimestamp();
+	dbperf_exec.pending = queryDesc;
+	dbperf_exec.num_open++;
 	dbperf_exec.starting = true;
 	dbperf_exec.level = 1;
 	next_ExecutorStart(queryDesc, eflags);
 	dbperf_exec.level = 0;
 	dbperf_exec.starting = false;
+}
+
+/*
+ * The same for a query in a portal with a name, which may be a function's.
+ */
+static pg_noinline void
+start_named(QueryDesc *queryDesc, int eflags)
+{
+	if (dbperf_in_function())
+		start_other(queryDesc, eflags);
+	else
+		start_pending(queryDesc, eflags);
 }
 
 /*
@@ -418,21 +458,17 @@ errors_are_reported(void)
 static inline void
 start_query(QueryDesc *queryDesc, int eflags)
 {
-	if (dbperf_exec.follow == FOLLOW_NONE)
-	{
-		dbperf_attention_update();
-		next_ExecutorStart(queryDesc, eflags);
-	}
-	else if (likely(dbperf_exec.num_open == 0 && dbperf_exec.pending == NULL &&
-					dbperf_exec.level == 0 && dbperf_exec.wanted_pending != 0 &&
-					dbperf_exec.carrier == NULL &&
-					queryDesc->plannedstmt->planTree->total_cost < dbperf_exec.ask_cost &&
-					pg_atomic_read_u32(
-						&dbperf_exec.ask_flags[ASK_FLAG(queryDesc->plannedstmt->queryId)]) == 0 &&
-					errors_are_reported() && of_client(queryDesc)))
+	if (unlikely(dbperf_exec.num_open != 0 || dbperf_exec.level != 0 ||
+				 dbperf_exec.wanted_pending == 0 || dbperf_exec.carrier != NULL ||
+				 queryDesc->plannedstmt->planTree->total_cost >= dbperf_exec.ask_cost ||
+				 pg_atomic_read_u32(
+					 &dbperf_exec.ask_flags[ASK_FLAG(queryDesc->plannedstmt->queryId)]) != 0 ||
+				 !errors_are_reported() || !in_client_portal(queryDesc)))
+		start_other(queryDesc, eflags);
+	else if (likely(ActivePortal->name[0] == '\0'))
 		start_pending(queryDesc, eflags);
 	else
-		start_other(queryDesc, eflags);
+		start_named(queryDesc, eflags);
 }
 
 /* The id of a query that a module may put something in force around. */
@@ -518,21 +554,34 @@ run_other(DBPERF_RUN_PARAMS)
  * yet.
  */
 static pg_noinline void
-run_pending(DbperfStatement *top, DBPERF_RUN_PARAMS)
+run_pending(DBPERF_RUN_PARAMS)
 {
+	DbperfStatement *top = dbperf_exec.top;
+
 	dbperf_exec.run_message = GetCurrentStatementStartTimestamp();
 	dbperf_exec.pending = NULL;
-	dbperf_exec.num_open++;
 	statement_begin(top, queryDesc, (uint64) queryDesc->plannedstmt->queryId,
 					dbperf_exec.pending_message, dbperf_exec.wanted_top, 0);
-	part_begin(top);
+	part_enter(top);
 	next_ExecutorRun(DBPERF_RUN_ARGS);
 
 	/* whoever has caught an error of it after all has gone on with it */
 	if (unlikely(top->desc != queryDesc))
 		return;
 	part_end(top, 0);
-	NOTIFY_COMPLETE(top, ran, top, count);
+	if (likely(top->wanted == dbperf_exec.sole))
+	{
+		/* as below, for the one module that there is */
+		if (likely(dbperf_exec.sole_ran(top, count)))
+		{
+			dbperf_activity_end();
+			dbperf_exec.num_open--;
+			top->desc = NULL;
+			return;
+		}
+	}
+	else
+		NOTIFY_COMPLETE(top, ran, top, count);
 	part_told(top);
 }
 
@@ -540,7 +589,7 @@ static inline void
 run_query(DBPERF_RUN_PARAMS)
 {
 	if (likely(dbperf_exec.pending == queryDesc))
-		run_pending(dbperf_exec.top, DBPERF_RUN_ARGS);
+		run_pending(DBPERF_RUN_ARGS);
 	else if (dbperf_exec.num_open > 0)
 		run_other(DBPERF_RUN_ARGS);
 	else
@@ -648,7 +697,7 @@ end_other(QueryDesc *queryDesc)
 	DbperfStatement *stmt = statement_find(queryDesc);
 
 	if (dbperf_exec.pending == queryDesc)
-		dbperf_exec.pending = NULL;
+		pending_forget();
 	if (stmt != NULL)
 	{
 		NOTIFY(stmt, end, stmt);
@@ -660,7 +709,7 @@ end_other(QueryDesc *queryDesc)
 static void
 dbperf_ExecutorEnd(QueryDesc *queryDesc)
 {
-	if (unlikely(dbperf_exec.num_open > 0 || dbperf_exec.pending != NULL))
+	if (unlikely(dbperf_exec.num_open > 0))
 		end_other(queryDesc);
 	else
 		next_ExecutorEnd(queryDesc);

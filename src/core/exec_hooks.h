@@ -136,8 +136,9 @@ extern bool dbperf_xact_pending;
 
 /*
  * Where this process shows that a top-level statement runs: the counter is odd
- * meanwhile.  If *asleep is not zero, wake is called at the start of one.  All
- * NULL, or all set.
+ * meanwhile.  If *asleep is not zero, wake is called at the start of one.  Until
+ * somebody has set them, they are such that nobody sees the one, and the other
+ * never is.
  */
 typedef struct DbperfActivity
 {
@@ -221,8 +222,6 @@ extern void dbperf_statement_follow_update(void);
 static inline void
 dbperf_activity_begin(void)
 {
-	if (unlikely(dbperf_activity.counter == NULL))
-		return;
 	pg_atomic_write_u64(dbperf_activity.counter, pg_atomic_read_u64(dbperf_activity.counter) | 1);
 	if (unlikely(pg_atomic_read_u32(dbperf_activity.asleep) != 0))
 		dbperf_activity.wake();
@@ -232,9 +231,8 @@ dbperf_activity_begin(void)
 static inline void
 dbperf_activity_end(void)
 {
-	if (likely(dbperf_activity.counter != NULL))
-		pg_atomic_write_u64(dbperf_activity.counter,
-							(pg_atomic_read_u64(dbperf_activity.counter) | 1) + 1);
+	pg_atomic_write_u64(dbperf_activity.counter,
+						(pg_atomic_read_u64(dbperf_activity.counter) | 1) + 1);
 }
 
 /*

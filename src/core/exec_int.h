@@ -15,6 +15,7 @@
 #include "port/pg_bitutils.h"
 
 #define MAX_MODULES 8
+#define NOT_ONE PG_UINT32_MAX /* no set of modules, see ExecState.sole */
 
 DBPERF_PRIVATE_BEGIN
 
@@ -40,7 +41,7 @@ typedef struct ExecState
 	 * placeholder that is never free.
 	 */
 	DbperfStatement *top;
-	int				 num_open; /* open statements, top included */
+	int				 num_open; /* open statements, top and pending included */
 
 	/*
 	 * The client's query that has been started but has not run yet, if nobody
@@ -57,9 +58,14 @@ typedef struct ExecState
 	TimestampTz run_message;  /* the client's message in which top last started or ran */
 	TimestampTz told_message; /* the client's message whose error was told */
 	bool		ready;		  /* top is no placeholder any more */
-	uint8		attention;	  /* HOOK_*: the first thing that a hook looks at */
-	int			suspended;	  /* > 0: nothing is followed */
-	int			num_modules;
+
+	/* the one module in wanted_top, if it has this callback: its bit, or NOT_ONE */
+	uint32 sole;
+	bool (*sole_ran)(DbperfStatement *stmt, uint64 count);
+
+	uint8						 attention; /* HOOK_*: the first thing that a hook looks at */
+	int							 suspended; /* > 0: nothing is followed */
+	int							 num_modules;
 	const DbperfStatementModule *modules[MAX_MODULES];
 } ExecState;
 
@@ -122,8 +128,7 @@ modules_wanting(int level)
 static inline void
 dbperf_attention_update(void)
 {
-	if (dbperf_exec.follow != FOLLOW_NONE || dbperf_exec.num_open > 0 ||
-		dbperf_exec.pending != NULL)
+	if (dbperf_exec.follow != FOLLOW_NONE || dbperf_exec.num_open > 0)
 		dbperf_exec.attention |= HOOK_FOLLOW;
 	else
 		dbperf_exec.attention &= ~HOOK_FOLLOW;
@@ -154,6 +159,17 @@ statement_begin(DbperfStatement *stmt, QueryDesc *desc, uint64 queryid, Timestam
 	stmt->notify_started = false;
 	stmt->notify_run = false;
 	stmt->measured = false;
+}
+
+/*
+ * The client's query that was started will not run, or not as such.
+ */
+static inline void
+pending_forget(void)
+{
+	if (dbperf_exec.pending != NULL)
+		dbperf_exec.num_open--;
+	dbperf_exec.pending = NULL;
 }
 
 /*

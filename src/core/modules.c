@@ -88,6 +88,22 @@ dbperf_statements_resume(void)
 }
 
 /*
+ * Is there one module that wants the statements of clients, or are there more?
+ */
+static void
+find_sole(void)
+{
+	uint32 wanted = dbperf_exec.wanted_top;
+
+	dbperf_exec.sole = NOT_ONE;
+	if (wanted == 0 || (wanted & (wanted - 1)) != 0)
+		return;
+	dbperf_exec.sole_ran = dbperf_exec.modules[pg_rightmost_one_pos32(wanted)]->ran;
+	if (dbperf_exec.sole_ran != NULL)
+		dbperf_exec.sole = wanted;
+}
+
+/*
  * Works out anew which statements are followed.
  */
 void
@@ -106,6 +122,7 @@ dbperf_statement_follow_update(void)
 	}
 	if (dbperf_exec.follow >= FOLLOW_TOP)
 		EnableQueryId();
+	find_sole();
 	dbperf_exec.wanted_pending = dbperf_exec.ready ? dbperf_exec.wanted_top : 0;
 	dbperf_attention_update();
 }
