@@ -38,6 +38,8 @@
  */
 #include "postgres.h"
 
+#include <float.h>
+
 #include "access/xact.h"
 #include "core/core.h"
 #include "core/exec_int.h"
@@ -74,6 +76,7 @@ ExecState dbperf_exec = {
 	.top = &no_statement,
 	.ask_flags = no_flags,
 	.sole = NOT_ONE,
+	.pending_cost = -DBL_MAX,
 };
 
 
@@ -458,12 +461,12 @@ errors_are_reported(void)
 static inline void
 start_query(QueryDesc *queryDesc, int eflags)
 {
-	if (unlikely(dbperf_exec.num_open != 0 || dbperf_exec.level != 0 ||
-				 dbperf_exec.wanted_pending == 0 || dbperf_exec.carrier != NULL ||
-				 queryDesc->plannedstmt->planTree->total_cost >= dbperf_exec.ask_cost ||
-				 pg_atomic_read_u32(
-					 &dbperf_exec.ask_flags[ASK_FLAG(queryDesc->plannedstmt->queryId)]) != 0 ||
-				 !errors_are_reported() || !in_client_portal(queryDesc)))
+	if (unlikely(
+			dbperf_exec.num_open != 0 || dbperf_exec.level != 0 || dbperf_exec.carrier != NULL ||
+			!(queryDesc->plannedstmt->planTree->total_cost < dbperf_exec.pending_cost) ||
+			pg_atomic_read_u32(&dbperf_exec.ask_flags[ASK_FLAG(queryDesc->plannedstmt->queryId)]) !=
+				0 ||
+			!errors_are_reported() || !in_client_portal(queryDesc)))
 		start_other(queryDesc, eflags);
 	else if (likely(ActivePortal->name[0] == '\0'))
 		start_pending(queryDesc, eflags);
@@ -648,7 +651,7 @@ finish_in_try(DbperfStatement *stmt)
 static pg_noinline void
 finish_statement(DbperfStatement *stmt, QueryDesc *queryDesc)
 {
-	if (stmt == NULL || !has_finish(queryDesc))
+	if (stmt == NULL)
 	{
 		next_ExecutorFinish(queryDesc);
 		return;
@@ -670,7 +673,7 @@ finish_query(QueryDesc *queryDesc)
 static pg_noinline void
 finish_around(QueryDesc *queryDesc)
 {
-	int state = has_finish(queryDesc) ? dbperf_around.begin(around_id(queryDesc)) : 0;
+	int state = dbperf_around.begin(around_id(queryDesc));
 
 	finish_query(queryDesc);
 	if (state != 0)
@@ -680,7 +683,7 @@ finish_around(QueryDesc *queryDesc)
 static void
 dbperf_ExecutorFinish(QueryDesc *queryDesc)
 {
-	if (dbperf_exec.attention == 0)
+	if (likely(!has_finish(queryDesc)))
 		next_ExecutorFinish(queryDesc);
 	else if (unlikely((dbperf_exec.attention & HOOK_AROUND) != 0))
 		finish_around(queryDesc);

@@ -27,13 +27,12 @@ DBPERF_PRIVATE_BEGIN
 /* Which statement runs now, and who wants to hear of the next. */
 typedef struct ExecState
 {
-	int				 level;			 /* how deep statements are nested: the level of the next */
-	int				 follow;		 /* the highest level that a module wants, or FOLLOW_NONE */
-	uint32			 wanted_top;	 /* which modules want statements of clients, */
-	uint32			 wanted_nested;	 /* and which those below */
-	uint32			 wanted_pending; /* as wanted_top, but 0 until there is a top */
-	DbperfStatement *running;		 /* the statement that runs now, or NULL */
-	DbperfStatement *carrier;		 /* EXECUTE or DECLARE whose query is to start, or NULL */
+	int				 level;			/* how deep statements are nested: the level of the next */
+	int				 follow;		/* the highest level that a module wants, or FOLLOW_NONE */
+	uint32			 wanted_top;	/* which modules want statements of clients, */
+	uint32			 wanted_nested; /* and which those below */
+	DbperfStatement *running;		/* the statement that runs now, or NULL */
+	DbperfStatement *carrier;		/* EXECUTE or DECLARE whose query is to start, or NULL */
 
 	/*
 	 * The client's own query, see exec_hooks.c: always the same statement,
@@ -52,8 +51,10 @@ typedef struct ExecState
 	bool		starting; /* inside its ExecutorStart: level is 1 meanwhile */
 
 	/* what the modules asked for, see dbperf_statement_ask() */
-	double			  ask_cost;
 	pg_atomic_uint32 *ask_flags;
+
+	/* below this cost a client's query may be pending: below none until there is a top */
+	double pending_cost;
 
 	TimestampTz run_message;  /* the client's message in which top last started or ran */
 	TimestampTz told_message; /* the client's message whose error was told */

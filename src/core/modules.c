@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "core/core.h"
 #include "core/exec_int.h"
+#include "utils/float.h"
 
 static int	  follow_levels[MAX_MODULES];
 static double ask_costs[MAX_MODULES];
@@ -104,6 +105,21 @@ find_sole(void)
 }
 
 /*
+ * Of which queries of clients is it enough to hear when they have run?
+ */
+static void
+find_pending_cost(void)
+{
+	double cost = get_float8_infinity();
+
+	for (int i = 0; i < dbperf_exec.num_modules; i++)
+		cost = Min(cost, ask_costs[i]);
+	if (!dbperf_exec.ready || dbperf_exec.wanted_top == 0)
+		cost = -get_float8_infinity();
+	dbperf_exec.pending_cost = cost;
+}
+
+/*
  * Works out anew which statements are followed.
  */
 void
@@ -123,7 +139,7 @@ dbperf_statement_follow_update(void)
 	if (dbperf_exec.follow >= FOLLOW_TOP)
 		EnableQueryId();
 	find_sole();
-	dbperf_exec.wanted_pending = dbperf_exec.ready ? dbperf_exec.wanted_top : 0;
+	find_pending_cost();
 	dbperf_attention_update();
 }
 
@@ -149,7 +165,5 @@ dbperf_statement_ask(int module, double cost, pg_atomic_uint32 *flags)
 	ask_costs[module] = cost;
 	if (flags != NULL)
 		dbperf_exec.ask_flags = flags;
-	dbperf_exec.ask_cost = ask_costs[0];
-	for (int i = 1; i < dbperf_exec.num_modules; i++)
-		dbperf_exec.ask_cost = Min(dbperf_exec.ask_cost, ask_costs[i]);
+	find_pending_cost();
 }
