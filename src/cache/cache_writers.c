@@ -20,6 +20,9 @@
  *	ABORT		committing - 1, if there was a PRE_COMMIT
  *	PREPARE		barrier, then last_write: see changes_prepare()
  *
+ * The callback for these is core's, which every process inherits, and which calls
+ * this one for a transaction that has an xid, and at ABORT and PREPARE.
+ *
  * So whenever a snapshot sees a change, its slot says that a change is under
  * way, or has the count of it.  Each of these is an atomic operation with a
  * full barrier, or is followed by one.

@@ -149,8 +149,7 @@ exec_hooks_xact(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_PRE_COMMIT && likely(!TransactionIdIsValid(MyProc->xid)))
 		return;
-	if (event == XACT_EVENT_COMMIT &&
-		likely(dbperf_exec.num_open == 0 && dbperf_exec.pending == NULL && !dbperf_xact_pending))
+	if (event == XACT_EVENT_COMMIT && likely(dbperf_exec.num_open == 0 && !dbperf_xact_pending))
 		xact_committed();
 	else
 		xact_event(event);

@@ -8,10 +8,9 @@
  * level changes here (and in utility_hooks.c, in the same way), and the
  * modules get callbacks.
  *
- * With no module that wants a statement every hook looks at one word and
- * tail-calls.  Whether a
- * statement is followed is decided at its ExecutorStart and stays so until its
- * end, whatever settings change meanwhile.
+ * With no module that wants a statement every hook makes one test and
+ * tail-calls.  Whether a statement is followed is decided at its ExecutorStart
+ * and stays so until its end, whatever settings change meanwhile.
  *
  * EXECUTE and DECLARE CURSOR only carry another statement: they do not raise
  * the level, and the query in them stands for them.
