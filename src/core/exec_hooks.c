@@ -569,7 +569,11 @@ run_pending(DBPERF_RUN_PARAMS)
 
 	/* whoever has caught an error of it after all has gone on with it */
 	if (unlikely(top->desc != queryDesc))
+	{
+		dbperf_exec.running = NULL;
+		dbperf_exec.level = 0;
 		return;
+	}
 	part_end(top, 0);
 	if (likely(top->wanted == dbperf_exec.sole))
 	{
