@@ -143,13 +143,19 @@ like(
 	qr/Hash Join became Nested Loop/,
 	'a setting has changed the join');
 
-my $sorted = 'SELECT /* sorted */ count(*) FROM (SELECT customer % 7, note, sum(id) FROM orders WHERE id > ? GROUP BY 1, 2) s';
-repeat($sorted, 40);
-repeat($sorted, 40, before => q{SET enable_hashagg = off; SET work_mem = '64kB';});
-like(
-	regressions('sorted', 'difference'),
-	qr/HashAggregate became GroupAggregate/,
-	'without hashing');
+# a difference of three times, which a busy machine can hide: then with another query
+my $unhashed = '';
+for my $try (1 .. 5)
+{
+	my $sorted = "SELECT /* sorted $try */ " . join(', ', ('count(*)') x $try)
+	  . ' FROM (SELECT customer % 7, note, sum(id) FROM orders WHERE id > ? GROUP BY 1, 2) s';
+
+	repeat($sorted, 40);
+	repeat($sorted, 40, before => q{SET enable_hashagg = off; SET work_mem = '64kB';});
+	$unhashed = regressions("sorted $try", 'difference');
+	last if $unhashed ne '';
+}
+like($unhashed, qr/HashAggregate became GroupAggregate/, 'without hashing');
 
 $node->safe_psql('postgres', q{
 CREATE TABLE stat (id int, kind int, note text);
