@@ -24,7 +24,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seconds = $ENV{DBPERF_RACE_SECONDS} || ($ENV{DBPERF_SHORT} ? 30 : 120);
+my $seconds = $ENV{DBPERF_RACE_SECONDS} || ($ENV{DBPERF_SHORT} ? 30 : 90);
 my $broken_seconds = 15;
 
 # hits that have to be checked: 100,000 in five minutes
