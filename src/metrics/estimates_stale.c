@@ -56,7 +56,7 @@ dbperf_estimates_stale(const DatabaseEstimate *estimate)
 
 	if (dbperf_estimates_indexes() == estimate->indexes)
 		return false;
-	if (dbperf_estimates_interval > 0 && !RecoveryInProgress() &&
+	if (dbperf_enabled && dbperf_estimates_interval > 0 && !RecoveryInProgress() &&
 		GetCurrentTimestamp() - estimate->covered > least)
 		dbperf_estimates_ask();
 	return true;

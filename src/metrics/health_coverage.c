@@ -19,11 +19,12 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+/* without those that somebody has built since the advisor looked */
 static const char top_advice[] =
-	"SELECT a.ddl, format('%I.%I', a.schema_name, a.table_name), a.benefit_pct, count(*) OVER (),"
+	"SELECT a.ddl, format('%I.%I', a.schema_name, a.table_name), a.benefit_pct, count(*) OVER ()"
+	" FROM dbperf.index_advice AS a WHERE a.status = 'open' AND"
 	"       to_regclass(quote_ident(a.schema_name) || '.' ||"
-	"                   substring(a.ddl FROM 'CONCURRENTLY (.*?) ON ')) IS NOT NULL"
-	" FROM dbperf.index_advice AS a WHERE a.status = 'open'"
+	"                   substring(a.ddl FROM 'CONCURRENTLY (.*?) ON ')) IS NULL"
 	" ORDER BY a.benefit_pct DESC NULLS LAST, a.id LIMIT 1";
 
 /* The best index to build. */
@@ -35,13 +36,6 @@ next_index(HealthTarget *target)
 	if (dbperf_health_ask(top_advice, 0, NULL, NULL) == 0)
 	{
 		dbperf_health_next(target, "SELECT * FROM dbperf.suggest_indexes();");
-		return;
-	}
-	if (strcmp(dbperf_health_text(0, 5), "t") == 0)
-	{
-		dbperf_health_evidence(target, "the index that was proposed for %s is there since",
-							   dbperf_health_text(0, 2));
-		dbperf_health_next(target, "SELECT dbperf.refresh_estimates();");
 		return;
 	}
 	if (dbperf_health_number(0, 3, &benefit))

@@ -72,6 +72,22 @@ like(
 ok(poll('other', q{SELECT evidence NOT LIKE '%have come or gone%' FROM dbperf.health
 	WHERE target = 'index_coverage_ratio'}),
 	'and its effect is measured before the time');
+is( sql('other', q{BEGIN;
+		UPDATE dbperf.targets SET threshold = 2 WHERE name = 'index_coverage_ratio';
+		INSERT INTO dbperf.index_advice (schema_name, table_name, access_method, key_columns, identity, ddl, benefit_pct) VALUES
+			('public', 'holes', 'btree', '{i}', 'a', 'CREATE INDEX CONCURRENTLY late ON public.holes (i)', 90),
+			('public', 'holes', 'btree', '{t,i}', 'b', 'CREATE INDEX CONCURRENTLY later ON public.holes (t, i)', 10);
+		SELECT next_step, substring(evidence FROM 'indexes proposed: \d+') FROM dbperf.health
+		WHERE target = 'index_coverage_ratio'; ROLLBACK}),
+	'CREATE INDEX CONCURRENTLY later ON public.holes (t, i)|indexes proposed: 1',
+	'an index that is there is not proposed');
+set('dbperf.enabled = off');
+sql('SELECT pg_sleep(4.1)');
+sql('other', 'BEGIN; CREATE INDEX ON holes (i, t); SELECT count(*) FROM dbperf.health; ROLLBACK');
+sql('SELECT pg_sleep(2)');
+cmp_ok(sql('other', q{SELECT substring(evidence FROM 'estimated (\d+) s ago') FROM dbperf.health
+	WHERE target = 'index_coverage_ratio'}), '>=', 6, 'with dbperf switched off nobody is sent');
+set('dbperf.enabled = on');
 set(q{dbperf.estimates_interval = '1s'});
 poll_ok(q{SELECT value < 30 FROM dbperf.metrics
 	WHERE name = 'dbperf_estimates_age_seconds' AND labels = '{"database": "other"}'},
