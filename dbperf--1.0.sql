@@ -3008,7 +3008,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 REVOKE ALL ON FUNCTION dbperf.metrics_queries_between(timestamptz, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dbperf.metrics_queries_between(timestamptz, timestamptz) TO pg_monitor;
 COMMENT ON FUNCTION dbperf.metrics_queries_between(timestamptz, timestamptz) IS
-'what was executed after since and until until, to the minute (every 6th sample of metrics_history), most total time first: queries that were among the 50 that took most time in some minute; times in milliseconds; p95_ms is null if the period has no sample that says so';
+'what was executed after since and until until, to the minute (every 6th sample of metrics_history), most total time first: queries that were among the 50 that took most time in some minute, and with now() as until those first seen in the period, and what was executed since the last sample; times in milliseconds; p95_ms is null if nothing says so';
 
 CREATE FUNCTION dbperf.metrics_status(
     OUT state text,

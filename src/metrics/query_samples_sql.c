@@ -8,17 +8,23 @@
  * the difference of two samples that have it.  Before the first of them it is what
  * the sampler says of the time since its last look.
  *
+ * A period that has not ended yet ends with what is counted now, in place of a
+ * sample.  And of a query that was first seen within it all that is counted is of
+ * the period, whether there are samples or not.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "core/core.h"
 #include "funcapi.h"
 #include "metrics/samples.h"
 #include "miscadmin.h"
+#include "monitor/monitor.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
@@ -90,6 +96,18 @@ take_query(PeriodQuery *query, const TopQuery *sampled, const SampleInfo *info, 
 	query->last = *info;
 }
 
+/* The entry of a query; a new one has counted nothing. */
+static PeriodQuery *
+enter_query(HTAB *queries, const LatencyKey *key)
+{
+	bool		 found;
+	PeriodQuery *query = hash_search(queries, key, HASH_ENTER, &found);
+
+	if (!found)
+		memset((char *) query + sizeof(LatencyKey), 0, sizeof(*query) - sizeof(LatencyKey));
+	return query;
+}
+
 /* Takes a sample: counts, or only buckets. */
 static void
 take_sample(HTAB *queries, const QuerySample *sample, bool counts, bool counted, int tier)
@@ -97,14 +115,11 @@ take_sample(HTAB *queries, const QuerySample *sample, bool counts, bool counted,
 	for (int i = 0; i < sample->info.count; i++)
 	{
 		const TopQuery *sampled = &sample->queries[i];
-		PeriodQuery	   *query;
-		bool			found;
+		PeriodQuery	   *query = counts ? enter_query(queries, &sampled->key)
+									   : hash_search(queries, &sampled->key, HASH_FIND, NULL);
 
-		query = hash_search(queries, &sampled->key, counts ? HASH_ENTER : HASH_FIND, &found);
 		if (query == NULL)
 			continue;
-		if (!found)
-			memset((char *) query + sizeof(LatencyKey), 0, sizeof(*query) - sizeof(LatencyKey));
 		if (counts)
 			take_query(query, sampled, &sample->info, counted);
 		if (counted)
@@ -132,8 +147,46 @@ take_rare_buckets(const void *arg, void *gathering)
 }
 
 /*
+ * LatencyVisit: takes what is counted of a query now.  Less than in its last sample
+ * means that counting began anew after that, or, if the query is known for longer,
+ * that counts are just being moved.
+ */
+static void
+take_present(const LatencySummary *summary, void *gathering)
+{
+	const Gathering *into = gathering;
+	bool			 within = summary->first_seen > into->since;
+	PeriodQuery		*query = within ? enter_query(into->queries, &summary->key)
+									: hash_search(into->queries, &summary->key, HASH_FIND, NULL);
+	SampleInfo		 info = {.at = GetCurrentTimestamp(), .started = PgStartTime};
+	TopQuery		 present = {
+				.calls = (double) summary->calls,
+				.total_ms = (double) summary->total_ns / 1000000.0,
+	};
+
+	if (query == NULL)
+		return;
+	if (query->sampled && summary->first_seen > query->last.at)
+	{
+		present.new_calls = (float) present.calls;
+		present.new_ms = (float) present.total_ms;
+	}
+	take_query(query, &present, &info, true);
+	if (within && present.calls >= query->calls)
+	{
+		query->calls = present.calls;
+		query->total_ms = present.total_ms;
+		query->incomplete = false;
+		dbperf_latency_cumulate(summary, dbperf_latency_bounds, LATENCY_NUM_BOUNDS,
+								query->buckets[FIRST_QUERY_TIER]);
+		query->buckets[FIRST_QUERY_TIER][LATENCY_NUM_BOUNDS] = present.calls;
+	}
+}
+
+/*
  * Gathers what was executed in a period.  A long one is read from the rarest
  * samples alone; a shorter one has their buckets in place of those that are missing.
+ * now() as the end is the present, whenever the transaction began.
  */
 static void
 gather(HTAB *queries, TimestampTz since, TimestampTz until)
@@ -144,6 +197,8 @@ gather(HTAB *queries, TimestampTz since, TimestampTz until)
 	Gathering	into = {.queries = queries, .since = since};
 
 	dbperf_samples_visit(RING_QUERIES, tier, true, before, until, take_counts, &into);
+	if (until >= GetCurrentTransactionStartTimestamp())
+		dbperf_latency_visit(take_present, &into);
 	if (tier != last)
 		dbperf_samples_visit(RING_QUERIES, last, false, since, until, take_rare_buckets, &into);
 }

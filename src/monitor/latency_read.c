@@ -231,6 +231,7 @@ dbperf_latency_read_slot(int n, LatencyPeriod period, LatencySummary *out)
 		if (!dbperf_latency_read_begin(slot, &read))
 			return false;
 		out->key = slot->key;
+		out->first_seen = slot->first_seen;
 		dbperf_latency_add_period(out, slot, period);
 		if (dbperf_latency_read_end(slot, &read))
 			break;
@@ -319,6 +320,8 @@ dbperf_latency_merge(LatencySummary *into, const LatencySummary *from)
 {
 	if (into->calls == 0)
 		into->min_ns = PG_UINT64_MAX;
+	into->first_seen =
+		into->calls == 0 ? from->first_seen : Min(into->first_seen, from->first_seen);
 	into->calls += from->calls;
 	into->errors += from->errors;
 	into->total_ns += from->total_ns;

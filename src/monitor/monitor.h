@@ -63,14 +63,15 @@ typedef struct LatencyKey
 /* A histogram copied out for a reader. */
 typedef struct LatencySummary
 {
-	LatencyKey key;
-	bool	   other; /* the sum of evicted queries: key is void */
-	uint64	   calls;
-	uint64	   errors;
-	uint64	   total_ns;
-	uint64	   min_ns; /* void if calls is 0 */
-	uint64	   max_ns;
-	uint64	   buckets[LATENCY_BUCKETS];
+	LatencyKey	key;
+	bool		other;		/* the sum of evicted queries: key is void */
+	TimestampTz first_seen; /* counts nothing from before; 0 = that is not known */
+	uint64		calls;
+	uint64		errors;
+	uint64		total_ns;
+	uint64		min_ns; /* void if calls is 0 */
+	uint64		max_ns;
+	uint64		buckets[LATENCY_BUCKETS];
 } LatencySummary;
 
 /* latency_read.c */

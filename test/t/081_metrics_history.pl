@@ -89,15 +89,33 @@ is(count_in_log('metrics are kept in shared memory only'), 0, 'nothing of that i
 #
 poll_ok(q{SELECT count(*) > 0 FROM dbperf.metrics_query_history WHERE resolution = '6 seconds'},
 	'queries are sampled');
+
+# Some columns of the marked query's row for a period.
+sub marked
+{
+	my ($columns, $from, $to) = @_;
+
+	return qq{SELECT $columns FROM dbperf.metrics_queries_between($from, $to) AS q
+		JOIN dbperf.query_samples AS s USING (queryid, database_name, user_name, toplevel)
+		WHERE s.query LIKE 'SELECT pg\\_sleep(0.03) AS marked%'};
+}
+
+my $known = q{calls = 3 AND total_ms BETWEEN 90 AND 30000 AND mean_ms BETWEEN 30 AND 10000
+	AND p95_ms BETWEEN 25 AND 25000 AND database_name = 'postgres' AND toplevel};
+my $began = sql(q{SELECT quote_literal(now())});
+sql(q{SELECT pg_sleep(0.03) AS marked}) foreach 1 .. 3;
+is(sql(marked($known, $began, 'now()')), 't', 'what was executed until now is known');
+poll_ok(marked($known, $began, q{now() - interval '1 ms'}), 'what was executed within a period is known');
 my $since = sql('SELECT now()');
-sql(q{SELECT pg_sleep(0.03) AS marked} . ";\n") foreach 1 .. 3;
-poll_ok(
-	qq{SELECT calls = 3 AND total_ms BETWEEN 90 AND 30000 AND mean_ms BETWEEN 30 AND 10000
-			  AND p95_ms BETWEEN 25 AND 25000 AND database_name = 'postgres' AND toplevel
-	   FROM dbperf.metrics_queries_between('$since', now()) AS q
-	   JOIN dbperf.query_samples AS s USING (queryid, database_name, user_name, toplevel)
-	   WHERE s.query LIKE 'SELECT pg\\_sleep(0.03) AS marked%'},
-	'what was executed within a period is known');
+sql(q{SELECT pg_sleep(0.03) AS marked}) foreach 1 .. 2;
+is(sql(marked('calls', "'$since'", 'now()')), '2', 'what was executed after the last sample');
+is(sql(marked('calls', $began, 'now()')), '5', 'and before it');
+is(sql(marked('calls', $began, "'$since'")), '3', 'a period that is over has ended');
+is( sql('SELECT dbperf.query_latency_reset(queryid) FROM dbperf.query_samples'
+		  . " WHERE query LIKE 'SELECT pg\\_sleep(0.03) AS marked%'"),
+	'1', 'counting begins anew');
+sql(q{SELECT pg_sleep(0.03) AS marked});
+is(sql(marked('calls IN (1, 3)', "'$since'", 'now()')), 't', 'and is known; what was before it, if it was sampled');
 poll_ok(
 	qq{SELECT count(*) > 0 FROM dbperf.metrics_between('$since', now(),
 			'{dbperf_statement_p50_seconds,dbperf_statement_p99_seconds}')

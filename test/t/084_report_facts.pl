@@ -74,7 +74,7 @@ my $new = 'SELECT max(note) FROM parcels WHERE id = 7 /* new */';
 
 my $back = 'SELECT sum(id) FROM parcels WHERE receiver = 7 /* back */';
 
-# Runs queries so often, and waits until the history has them.  Returns the period.
+# Runs queries so often, and waits until samples have them.  Returns the period.
 sub run_period
 {
 	my (%runs) = @_;
@@ -89,12 +89,15 @@ sub run_period
 		poll_ok(
 			qq{
 			SELECT sum(q.calls) >= $runs{$query}
-			  FROM dbperf.metrics_queries_between('$since', clock_timestamp()) AS q
+			  FROM dbperf.metrics_queries_between('$since', now() - interval '1 ms') AS q
 			  JOIN dbperf.query_samples AS s USING (queryid, database_name)
 			 WHERE s.query = \$\$$query\$\$}, "$runs{$query} executions are in the history");
 	}
 	return ($since, now());
 }
+
+# what the first sample finds was counted at some time before it
+poll_ok('SELECT samples > 0 FROM dbperf.metrics_status', 'samples are taken');
 
 # a plan that comes back when there is no index
 sql("SET enable_indexscan = off; SET enable_bitmapscan = off; $back");
