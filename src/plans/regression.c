@@ -12,23 +12,19 @@
  * from before an index was made, is not what the query would go back to.
  *
  * A plan on its own is compared with what the monitor has kept apart of it, see
- * monitor/latency_fold.c.  When the machine is busy with something else all plans
- * are slower, and none of them is to blame.  So the pace of the server is worked
- * out first: the median over all plans of how much slower they are than they
- * were.  A plan must be slower than that by the same factor.
+ * monitor/latency_fold.c, and with the pace of the server: it must be slower than
+ * that by the same factor.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "plans/plan_history.h"
+#include "plans/server_pace.h"
 #include "utils/timestamp.h"
 
 /* plans of before the change may still be used for one of so many executions */
 #define REST_SHARE 10
-
-/* of fewer plans the median says nothing about the server */
-#define MIN_PACE_PLANS 5
 
 /* the share of executions that count as the fastest */
 #define FASTEST 0.1
@@ -43,14 +39,6 @@
 /* so many executions of the newest plan say whether the query has recovered */
 #define MIN_NEWEST 10
 
-/* How much slower plans are than they were; all zero at first. */
-typedef struct ServerPace
-{
-	double *factors;
-	int		count;
-	int		room;
-} ServerPace;
-
 /* What all regressions are looked for with. */
 typedef struct RegressionSearch
 {
@@ -58,7 +46,6 @@ typedef struct RegressionSearch
 	void			   *arg;
 	ServerPace			pace;
 	MemoryContext		context; /* of pace */
-	double				factor;	 /* that comes of it */
 } RegressionSearch;
 
 /* A query's plans. */
@@ -255,61 +242,11 @@ noticeable(const LatencySummary *before, const LatencySummary *after, TimestampT
 }
 
 /*
- * Adds what a query's plans say of the pace of the server.
- */
-static void
-pace_add(ServerPace *pace, List *plans)
-{
-	ListCell *lc;
-
-	foreach (lc, plans)
-	{
-		const MonitoredPlan *plan = lfirst(lc);
-
-		if (plan->plan_id == 0 || plan->before.calls < LATENCY_JUDGE_CALLS ||
-			plan->lately.calls < LATENCY_JUDGE_CALLS)
-			continue;
-		if (pace->count == pace->room)
-		{
-			pace->room = Max(2 * pace->room, 64);
-			pace->factors = pace->factors == NULL
-								? palloc(pace->room * sizeof(double))
-								: repalloc(pace->factors, pace->room * sizeof(double));
-		}
-		pace->factors[pace->count++] = dbperf_latency_percentile(&plan->lately, 0.5) /
-									   Max(dbperf_latency_percentile(&plan->before, 0.5), 1.0);
-	}
-}
-
-/* qsort comparator */
-static int
-compare_factors(const void *a, const void *b)
-{
-	double x = *(const double *) a;
-	double y = *(const double *) b;
-
-	return x < y ? -1 : x > y ? 1 : 0;
-}
-
-/*
- * How much slower the server is than it was: at least 1, and 1 if that cannot be
- * said.
- */
-static double
-pace_factor(ServerPace *pace)
-{
-	if (pace->count < MIN_PACE_PLANS)
-		return 1;
-	qsort(pace->factors, pace->count, sizeof(double), compare_factors);
-	return Max(pace->factors[pace->count / 2], 1.0);
-}
-
-/*
  * A plan that is slower than it was, or NULL.  newest is when the newest plan of
  * the query came into use: what was not used since is history.
  */
 static PlanRegression *
-judge_plan(const MonitoredPlan *plan, TimestampTz newest, double pace)
+judge_plan(const MonitoredPlan *plan, TimestampTz newest, ServerPace *pace)
 {
 	PlanRegression *regression;
 
@@ -323,7 +260,10 @@ judge_plan(const MonitoredPlan *plan, TimestampTz newest, double pace)
 	regression->since = plan->slower_since != 0 ? plan->slower_since : plan->lately_began;
 	dbperf_latency_judge(&regression->before, &regression->after, LATENCY_JUDGE_CALLS,
 						 &regression->verdict);
-	if (!regression->verdict.slower || regression->verdict.factor < pace * LATENCY_JUDGE_FACTOR ||
+	if (!regression->verdict.slower ||
+		regression->verdict.factor <
+			LATENCY_JUDGE_FACTOR *
+				dbperf_pace_factor(pace, dbperf_latency_percentile(&plan->before, 0.5)) ||
 		!fastest_slower(&regression->before, &regression->after) ||
 		!noticeable(&regression->before, &regression->after, regression->since))
 		return NULL;
@@ -336,7 +276,7 @@ judge_plan(const MonitoredPlan *plan, TimestampTz newest, double pace)
  * server.
  */
 static List *
-plan_regressions(List *plans, double pace)
+plan_regressions(List *plans, ServerPace *pace)
 {
 	QueryPlans			 query = {0};
 	List				*result = NIL;
@@ -382,8 +322,10 @@ pace_visit(List *plans, void *arg)
 {
 	RegressionSearch *search = arg;
 	MemoryContext	  old = MemoryContextSwitchTo(search->context);
+	ListCell		 *lc;
 
-	pace_add(&search->pace, plans);
+	foreach (lc, plans)
+		dbperf_pace_add(&search->pace, lfirst(lc));
 	MemoryContextSwitchTo(old);
 }
 
@@ -392,7 +334,7 @@ static void
 plans_visit(List *plans, void *arg)
 {
 	RegressionSearch *search = arg;
-	List			 *regressions = plan_regressions(plans, search->factor);
+	List			 *regressions = plan_regressions(plans, &search->pace);
 	ListCell		 *lc;
 
 	foreach (lc, regressions)
@@ -409,6 +351,5 @@ dbperf_visit_regressions(PlanRegressionVisit visit, void *arg, bool texts)
 	RegressionSearch search = {visit, arg, .context = CurrentMemoryContext};
 
 	dbperf_monitored_plans(pace_visit, &search, false);
-	search.factor = pace_factor(&search.pace);
 	dbperf_monitored_plans(plans_visit, &search, texts);
 }
