@@ -50,6 +50,7 @@ sub session
 	my ($server, %options) = @_;
 	my $session = ($server // $node)->background_psql($options{database} // 'postgres', on_error_stop => 0);
 
+	$session->set_query_timer_restart;
 	if (!$options{bare})
 	{
 		$session->query("PREPARE by_id(int) AS $by_id");
