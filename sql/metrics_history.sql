@@ -138,6 +138,16 @@ SELECT base + interval '2 min', base, 600, 31, '{14}', ARRAY[d.oid], ARRAY['pg_m
   FROM planted, pg_database AS d WHERE d.datname = current_database();
 SELECT q.queryid, q.calls, q.p95_ms
   FROM planted, dbperf.metrics_queries_between(base, base + interval '3 min') AS q;
+-- a sample is taken a little after the minute that it ends
+INSERT INTO dbperf.metrics_query_samples (sampled_at, started_at, step, member, queryids,
+       databases, roles, toplevel, calls, total_ms, new_calls, new_ms, buckets)
+SELECT base + interval '4 min 5 ms', base, 60, 21, '{13}', ARRAY[d.oid],
+       ARRAY['pg_read_all_data'::regrole], '{f}', '{9}', '{65}', '{4}', '{40}', NULL
+  FROM planted, pg_database AS d WHERE d.datname = current_database();
+SELECT minute, q.queryid, q.calls
+  FROM planted, generate_series(3, 4) AS minute,
+       dbperf.metrics_queries_between(base + minute * interval '1 min',
+                                      base + (minute + 1) * interval '1 min') AS q;
 SELECT count(*) FROM dbperf.metrics_queries_between('infinity', '-infinity');
 SELECT count(*) > 0 AS some FROM dbperf.metrics_queries_between('-infinity', 'infinity');
 SELECT q.sampled_at - p.base AS at, q.queryid, q.database_name, q.user_name, q.toplevel, q.calls,

@@ -33,6 +33,9 @@
 #define QUERIES_COLUMNS 8
 #define FEWEST_SAMPLES 300 /* that a period is read from, if it has as many */
 
+/* A sample is late by this part of its step at most; what is later was taken then. */
+#define LATE_PART 100
+
 PG_FUNCTION_INFO_V1(dbperf_metrics_queries_between);
 
 /* What is known of a query within the period. */
@@ -47,6 +50,8 @@ typedef struct PeriodQuery
 	double	   total_ms;
 	bool	   incomplete; /* not all executions are in the first buckets */
 	double	   buckets[NUM_TIERS][QUERY_BUCKETS];
+	double	   exact_p95_ms; /* 0 = the buckets have to say it */
+	double	   max_ms;		 /* of all its executions; 0 = not known */
 } PeriodQuery;
 
 /* What was executed after a time. */
@@ -54,7 +59,22 @@ typedef struct Gathering
 {
 	HTAB	   *queries; /* PeriodQuery */
 	TimestampTz since;
+	TimestampTz until;
+	TimestampTz crowded; /* the last sample before since that had no room for all */
 } Gathering;
+
+/*
+ * When a sample was due.  It is taken a little later: a period of whole minutes has
+ * the samples of those minutes.
+ */
+static TimestampTz
+due_at(const SampleInfo *info)
+{
+	int64 step = info->step * USECS_PER_SEC;
+	int64 late = step > 0 ? info->at % step : 0;
+
+	return late > 0 && late <= step / LATE_PART ? info->at - late : info->at;
+}
 
 /* Adds buckets; those that are not known make the sum incomplete. */
 static void
@@ -132,24 +152,32 @@ static void
 take_counts(const void *arg, void *gathering)
 {
 	const QuerySample *sample = arg;
-	const Gathering	  *into = gathering;
+	Gathering		  *into = gathering;
+	TimestampTz		   at = due_at(&sample->info);
 
-	take_sample(into->queries, sample, true, sample->info.at > into->since, FIRST_QUERY_TIER);
+	if (at <= into->since && sample->info.count >= MAX_TOP_QUERIES)
+		into->crowded = sample->info.at;
+	if (at <= into->until)
+		take_sample(into->queries, sample, true, at > into->since, FIRST_QUERY_TIER);
 }
 
 /* SampleVisit: takes the buckets of a sample of the rarest tier. */
 static void
 take_rare_buckets(const void *arg, void *gathering)
 {
-	const Gathering *into = gathering;
+	const QuerySample *sample = arg;
+	const Gathering	  *into = gathering;
+	TimestampTz		   at = due_at(&sample->info);
 
-	take_sample(into->queries, arg, false, true, NUM_TIERS - 1);
+	if (at > into->since && at <= into->until)
+		take_sample(into->queries, sample, false, true, NUM_TIERS - 1);
 }
 
 /*
- * LatencyVisit: takes what is counted of a query now.  Less than in its last sample
- * means that counting began anew after that, or, if the query is known for longer,
- * that counts are just being moved.
+ * LatencyVisit: takes what is counted of a query now.  A query that was first seen
+ * after its last sample was forgotten meanwhile, and counting began anew.  One that
+ * has not been sampled within the period may have been executed before it as well, if
+ * samples had no room for it: that cannot be told apart, and is left out.
  */
 static void
 take_present(const LatencySummary *summary, void *gathering)
@@ -164,29 +192,29 @@ take_present(const LatencySummary *summary, void *gathering)
 				.total_ms = (double) summary->total_ns / 1000000.0,
 	};
 
-	if (query == NULL)
+	if (query == NULL || (!within && query->last.at < into->crowded))
 		return;
 	if (query->sampled && summary->first_seen > query->last.at)
 	{
+		query->sampled = false;
 		present.new_calls = (float) present.calls;
 		present.new_ms = (float) present.total_ms;
 	}
 	take_query(query, &present, &info, true);
+	query->max_ms = (double) summary->max_ns / 1000000.0;
 	if (within && present.calls >= query->calls)
 	{
 		query->calls = present.calls;
 		query->total_ms = present.total_ms;
-		query->incomplete = false;
-		dbperf_latency_cumulate(summary, dbperf_latency_bounds, LATENCY_NUM_BOUNDS,
-								query->buckets[FIRST_QUERY_TIER]);
-		query->buckets[FIRST_QUERY_TIER][LATENCY_NUM_BOUNDS] = present.calls;
+		query->exact_p95_ms = dbperf_latency_percentile(summary, 0.95) / 1000000.0;
 	}
 }
 
 /*
  * Gathers what was executed in a period.  A long one is read from the rarest
  * samples alone; a shorter one has their buckets in place of those that are missing.
- * now() as the end is the present, whenever the transaction began.
+ * now() as the end is the present, whenever the transaction began, and so is any
+ * later time than the statement's.
  */
 static void
 gather(HTAB *queries, TimestampTz since, TimestampTz until)
@@ -194,13 +222,15 @@ gather(HTAB *queries, TimestampTz since, TimestampTz until)
 	int			last = NUM_TIERS - 1;
 	int			tier = dbperf_samples_tier(since, until, FEWEST_SAMPLES);
 	TimestampTz before = since - 2 * dbperf_tier_step(last) * USECS_PER_SEC;
-	Gathering	into = {.queries = queries, .since = since};
+	TimestampTz late = until + dbperf_tier_step(last) * USECS_PER_SEC / LATE_PART;
+	Gathering	into = {.queries = queries, .since = since, .until = until, .crowded = DT_NOBEGIN};
 
-	dbperf_samples_visit(RING_QUERIES, tier, true, before, until, take_counts, &into);
-	if (until >= GetCurrentTransactionStartTimestamp())
+	dbperf_samples_visit(RING_QUERIES, tier, true, before, late, take_counts, &into);
+	if (until == GetCurrentTransactionStartTimestamp() ||
+		until >= GetCurrentStatementStartTimestamp())
 		dbperf_latency_visit(take_present, &into);
 	if (tier != last)
-		dbperf_samples_visit(RING_QUERIES, last, false, since, until, take_rare_buckets, &into);
+		dbperf_samples_visit(RING_QUERIES, last, false, since, late, take_rare_buckets, &into);
 }
 
 /*
@@ -243,8 +273,9 @@ name_or_null(const char *name, bool *isnull)
 
 /*
  * The 95th percentile of a query, NaN if it is not known.  Those executions that
- * took at least that long did not take longer than all together: of few executions
- * in a wide bucket that says more than the bucket does.
+ * took at least that long did not take longer than all together, and none longer
+ * than the longest: of few executions in a wide bucket that says more than the bucket
+ * does.
  */
 static double
 query_p95_ms(const PeriodQuery *query)
@@ -254,11 +285,17 @@ query_p95_ms(const PeriodQuery *query)
 		query->incomplete && !isnan(rare) ? rare : p95_ms(query->buckets[FIRST_QUERY_TIER]);
 	double not_faster = query->calls - ceil(0.95 * query->calls) + 1;
 
+	if (query->exact_p95_ms > 0)
+		return query->exact_p95_ms;
+	if (isnan(p95))
+		return p95;
 	/* beyond the last bound only the mean tells how long they are */
 	if (isinf(p95))
-		return Max(1000 * dbperf_latency_bounds[LATENCY_NUM_BOUNDS - 1],
-				   query->total_ms / query->calls);
-	return isnan(p95) ? p95 : Min(p95, query->total_ms / not_faster);
+		p95 = Max(1000 * dbperf_latency_bounds[LATENCY_NUM_BOUNDS - 1],
+				  query->total_ms / query->calls);
+	else
+		p95 = Min(p95, query->total_ms / not_faster);
+	return query->max_ms > 0 ? Min(p95, query->max_ms) : p95;
 }
 
 /* Adds the row of a query. */

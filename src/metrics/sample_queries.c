@@ -45,6 +45,7 @@ typedef struct Choice
 typedef struct Round
 {
 	const bool *tiers;
+	TimestampTz at;
 	Choice	   *choices[NUM_TIERS];
 } Round;
 
@@ -100,9 +101,9 @@ choose(Choice *choice, double rank, const TopQuery *query)
 
 /*
  * What a query did since a sample of which seen is left.  That is not known, and
- * said to be nothing, if the sampler has not looked before, and if the query has
- * counted less than it had: it was reset, or counts have just moved from one
- * histogram to another.
+ * said to be nothing, if the sampler has not looked before and the query is older
+ * than a step, and if the query has counted less than it had: it was reset, or counts
+ * have just moved from one histogram to another.
  */
 static void
 describe(TopQuery *query, const LatencyKey *key, const QueryCounts *now, const QueryCounts *seen,
@@ -119,7 +120,7 @@ describe(TopQuery *query, const LatencyKey *key, const QueryCounts *now, const Q
 		query->buckets[i] = (float) Max(now->buckets[i] - seen->buckets[i], 0.0);
 }
 
-/* Looks at one query. */
+/* Looks at one query.  What came after the time of the samples is for the next. */
 static void
 look(const LatencySummary *summary, void *arg)
 {
@@ -128,6 +129,8 @@ look(const LatencySummary *summary, void *arg)
 	QueryCounts now;
 	bool		found;
 
+	if (summary->first_seen > round->at)
+		return;
 	query = hash_search(known, &summary->key, HASH_ENTER, &found);
 	if (!found)
 		memset(query->seen, 0, sizeof(query->seen));
@@ -140,11 +143,13 @@ look(const LatencySummary *summary, void *arg)
 
 	for (int tier = FIRST_QUERY_TIER; tier < NUM_TIERS; tier++)
 	{
-		TopQuery described;
+		TimestampTz before = round->at - dbperf_tier_step(tier) * USECS_PER_SEC;
+		TopQuery	described;
 
 		if (!round->tiers[tier])
 			continue;
-		describe(&described, &summary->key, &now, &query->seen[tier], !looked[tier]);
+		describe(&described, &summary->key, &now, &query->seen[tier],
+				 !looked[tier] && summary->first_seen <= before);
 		query->seen[tier] = now;
 		if (!looked[tier])
 			choose(round->choices[tier], now.total_ms, &described);
@@ -172,13 +177,13 @@ forget_others(void)
 }
 
 /*
- * Takes a sample of the top queries for each of these tiers.  Their queries are
- * palloc'd.
+ * Takes a sample of the top queries for each of these tiers, all as of at.  Their
+ * queries are palloc'd.
  */
 void
-dbperf_top_queries_take(const bool *tiers, QuerySample *samples)
+dbperf_top_queries_take(const bool *tiers, TimestampTz at, QuerySample *samples)
 {
-	Round round = {.tiers = tiers};
+	Round round = {.tiers = tiers, .at = at};
 
 	for (int tier = FIRST_QUERY_TIER; tier < NUM_TIERS; tier++)
 	{

@@ -191,7 +191,7 @@ take_samples(Samples *samples)
 		set_info(&samples->queries[tier].info, tier, samples->at);
 	}
 	if (queries[FIRST_QUERY_TIER] || queries[NUM_TIERS - 1])
-		dbperf_top_queries_take(queries, samples->queries);
+		dbperf_top_queries_take(queries, samples->at, samples->queries);
 }
 
 /* Puts samples where they are safe. */

@@ -186,7 +186,7 @@ extern bool			 dbperf_series_renew(const double *values);
 /* ---- sample_queries.c ---- */
 
 extern void dbperf_top_queries_init(void);
-extern void dbperf_top_queries_take(const bool *tiers, QuerySample *samples);
+extern void dbperf_top_queries_take(const bool *tiers, TimestampTz at, QuerySample *samples);
 
 /* ---- sample_store.c, sample_tables.c ---- */
 

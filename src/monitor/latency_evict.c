@@ -96,11 +96,15 @@ slot_stay(LatencySlot *slot, const LatencyEntry *entry)
 }
 
 /*
- * Adds all that a slot counted to the lifetime of another.
+ * Adds all that a slot counted to the lifetime of another.  A reader that finds some
+ * of it there finds since when that counts, too.
  */
 static void
 slot_harvest(LatencySlot *slot, LatencySlot *into)
 {
+	if (into != dbperf_latency_other())
+		into->first_seen = Min(into->first_seen, slot->first_seen);
+	pg_write_barrier();
 	for (int i = 0; i < LATENCY_BUCKETS; i++)
 	{
 		uint64 n = pg_atomic_exchange_u32(&slot->current_buckets[i], 0);
@@ -112,8 +116,6 @@ slot_harvest(LatencySlot *slot, LatencySlot *into)
 	}
 	totals_move(&slot->current, &into->lifetime);
 	totals_move(&slot->lifetime, &into->lifetime);
-	if (into != dbperf_latency_other())
-		into->first_seen = Min(into->first_seen, slot->first_seen);
 }
 
 /* Ends the request that executions with a slot's plan count rows. */

@@ -231,8 +231,9 @@ dbperf_latency_read_slot(int n, LatencyPeriod period, LatencySummary *out)
 		if (!dbperf_latency_read_begin(slot, &read))
 			return false;
 		out->key = slot->key;
-		out->first_seen = slot->first_seen;
 		dbperf_latency_add_period(out, slot, period);
+		pg_read_barrier();
+		out->first_seen = slot->first_seen;
 		if (dbperf_latency_read_end(slot, &read))
 			break;
 	}

@@ -422,9 +422,10 @@ if ($drains)
 	sql('SELECT dbperf.pool_restart()');
 	ok(eventually(sub { my %now = map { $_ => 1 } pgbouncers(); !$now{$old[0]} || !$now{$old[1]} || of_pool('note') =~ /its clients/ }),
 		'a restart is under way');
+	# who is in the queue of a process that just then stops to listen tries again
 	foreach (1 .. 20)
 	{
-		is((pool_try('app', 'SELECT 1'))[0], 0, 'new clients are served') or last;
+		ok((grep { (pool_try('app', 'SELECT 1'))[0] == 0 } 1 .. 2) > 0, 'new clients are served') or last;
 		sleep 0.1;
 	}
 	ok($client->is_alive, 'the old one, too');

@@ -93,11 +93,12 @@ poll_ok(q{SELECT count(*) > 0 FROM dbperf.metrics_query_history WHERE resolution
 # Some columns of the marked query's row for a period.
 sub marked
 {
-	my ($columns, $from, $to) = @_;
+	my ($columns, $from, $to, $query) = @_;
 
+	$query //= 'SELECT pg\\_sleep(0.03) AS marked';
 	return qq{SELECT $columns FROM dbperf.metrics_queries_between($from, $to) AS q
 		JOIN dbperf.query_samples AS s USING (queryid, database_name, user_name, toplevel)
-		WHERE s.query LIKE 'SELECT pg\\_sleep(0.03) AS marked%'};
+		WHERE s.query LIKE '$query%'};
 }
 
 my $known = q{calls = 3 AND total_ms BETWEEN 90 AND 30000 AND mean_ms BETWEEN 30 AND 10000
@@ -111,11 +112,35 @@ sql(q{SELECT pg_sleep(0.03) AS marked}) foreach 1 .. 2;
 is(sql(marked('calls', "'$since'", 'now()')), '2', 'what was executed after the last sample');
 is(sql(marked('calls', $began, 'now()')), '5', 'and before it');
 is(sql(marked('calls', $began, "'$since'")), '3', 'a period that is over has ended');
+is(sql(qq{BEGIN;
+		SELECT quote_literal(clock_timestamp()) AS until \\gset
+		SELECT pg_sleep(0.03) AS marked \\g /dev/null
+		} . marked('calls', "'$since'", ':until')), '', 'what is past is not the present');
+poll_ok(marked('calls = 6', $began, q{now() - interval '1 ms'}), 'all of them are sampled');
 is( sql('SELECT dbperf.query_latency_reset(queryid) FROM dbperf.query_samples'
 		  . " WHERE query LIKE 'SELECT pg\\_sleep(0.03) AS marked%'"),
 	'1', 'counting begins anew');
-sql(q{SELECT pg_sleep(0.03) AS marked});
-is(sql(marked('calls IN (1, 3)', "'$since'", 'now()')), 't', 'and is known; what was before it, if it was sampled');
+for my $times (1, 6)
+{
+	sql(q{SELECT pg_sleep(0.03) AS marked}) foreach 1 .. $times;
+	is(sql(marked('calls', "'$since'", 'now()')), $times == 1 ? 4 : 10, "and goes on: $times");
+}
+
+# more queries than a sample has room for, and one of which it has none
+sql('SELECT 1 AS crowded, 2, 3');
+poll_ok(marked('calls = 1', $began, q{now() - interval '1 ms'}, 'SELECT 1 AS crowded, 2, 3'), 'a query is sampled');
+my $crowd = join '', map { 'SELECT pg_sleep(0.005)' . ', 1' x $_ . ";\n" } 1 .. 60;
+for (1 .. 5)
+{
+	my $count = sql('SELECT count(*) FROM dbperf.metrics_query_history');
+
+	sql("SELECT 1 AS crowded, 2, 3;\n$crowd");
+	poll("SELECT count(*) >= $count + 50 FROM dbperf.metrics_query_history");
+	last if sql(q{SELECT max(n) FROM (SELECT count(*) AS n FROM dbperf.metrics_query_history
+		WHERE resolution = '6 seconds' GROUP BY sampled_at) AS s}) eq '50';
+}
+is(sql(marked('calls', 'now()', 'clock_timestamp()', 'SELECT 1 AS crowded, 2, 3')), '',
+	'what was executed before the period is not taken for its own');
 poll_ok(
 	qq{SELECT count(*) > 0 FROM dbperf.metrics_between('$since', now(),
 			'{dbperf_statement_p50_seconds,dbperf_statement_p99_seconds}')
@@ -130,8 +155,15 @@ my $sets = 'SELECT count(DISTINCT set_id), count(*) - count(DISTINCT identity)
 my $samples = 'SELECT count(*) FROM dbperf.metrics_samples';
 my $before = sql($samples);
 my $turn = turn(1);
+# the first sample after a restart tells of the last moments before it, if it is in time
+my $moment = sql('SELECT quote_literal(clock_timestamp())');
+sql('SELECT 1 AS moment, pg_sleep(0.4)');
 $node->restart;
 goes_on('samples after a restart');
+is( sql(marked('sum(calls)', $moment, q{now() - interval '1 ms'}, 'SELECT 1 AS moment')),
+	sql(qq{SELECT CASE WHEN min(sampled_at) < timestamptz $moment + interval '5.5 s' THEN 1 END
+		FROM dbperf.metrics_query_history WHERE sampled_at > $moment}),
+	'nothing is lost');
 cmp_ok(sql($samples), '>', $before, 'to those before it');
 is(turn(1), $turn, 'in the same table');
 is(sql($sets), '1|0', 'with the same series');
