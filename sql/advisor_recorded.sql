@@ -196,6 +196,17 @@ SELECT count(*) FROM evil.traps WHERE a = evil.tell(2);
 RESET ROLE;
 SELECT * FROM refused();
 
+-- a query that has never come to its end has no sample, but a record
+SELECT forget();
+SET ROLE regress_dbperf_app;
+SET statement_timeout = '300ms';
+SELECT count(*) FROM app.orders WHERE note = 'note 9' AND pg_sleep(60) IS NOT NULL;
+PREPARE slowly(text) AS SELECT id FROM app.orders WHERE state = $1 AND pg_sleep(60) IS NOT NULL;
+EXECUTE slowly('open');
+RESET statement_timeout;
+RESET ROLE;
+SELECT ddl, cardinality(queries) FROM dbperf.suggest_indexes(min_improvement => 0) ORDER BY ddl;
+
 -- afterwards everything is as before, also after an error
 SET ROLE regress_dbperf_app;
 SET search_path = app, public;

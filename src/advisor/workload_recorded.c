@@ -104,7 +104,7 @@ add_monitored(Recording *rec)
 		subject->text = query->text;
 		subject->nested = !query->toplevel;
 		subject->search_path = query->search_path;
-		subject->has_path = true;
+		subject->has_path = query->has_path;
 		subject->nparams = query->nparams;
 		subject->param_types = query->param_types;
 		subject->param_values = query->param_values;

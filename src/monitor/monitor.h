@@ -20,13 +20,15 @@ DBPERF_PRIVATE_BEGIN
 
 /*
  * A query of the current database as the monitor knows it: what it cost since
- * counting began, and one execution as a sample.
+ * counting began, and one execution as a sample.  Of a query that has failed whenever
+ * it was executed that is a recorded one, whose search_path is not known.
  */
 typedef struct MonitoredQuery
 {
 	uint64		queryid;
 	Oid			userid; /* may have been dropped */
 	bool		toplevel;
+	TimestampTz first_seen; /* when counting began */
 	double		calls;
 	double		total_ms;
 	TimestampTz sampled_at; /* 0 = there is no sample, all below is void */
@@ -37,7 +39,8 @@ typedef struct MonitoredQuery
 	Oid		   *param_types;
 	char	  **param_values; /* NULL = null */
 	bool	   *param_known;  /* false: cut, redacted or never recorded */
-	List	   *search_path;  /* OIDs of schemas, some may be gone */
+	bool		has_path;
+	List	   *search_path; /* OIDs of schemas, some may be gone */
 } MonitoredQuery;
 
 /* ---- latencies ---- */

@@ -14,6 +14,7 @@
 #include "monitor/latency.h"
 #include "monitor/monitor.h"
 #include "monitor/monitor_int.h"
+#include "monitor/monitor_sql.h"
 #include "utils/builtins.h"
 
 /*
@@ -33,15 +34,14 @@ value_is_real(const char *value)
 }
 
 /*
- * Takes the parameters of a sample out of their blob, whose form stands in
- * monitor_int.h.
+ * Takes so many parameters out of their blob, whose form stands in monitor_int.h.
  */
 static void
-read_params(MonitoredQuery *query, const SampleHead *head, const char *blob)
+read_params(MonitoredQuery *query, int nparams, const char *blob, int blob_len, int encoding)
 {
 	const char *p = blob;
-	const char *end = blob + head->params_len;
-	int			room = Min(head->nparams, head->params_len / (int) (sizeof(Oid) + sizeof(int32)));
+	const char *end = blob + blob_len;
+	int			room = Min(nparams, blob_len / (int) (sizeof(Oid) + sizeof(int32)));
 
 	if (room <= 0)
 		return;
@@ -61,7 +61,7 @@ read_params(MonitoredQuery *query, const SampleHead *head, const char *blob)
 		query->param_known[n] = OidIsValid(query->param_types[n]);
 		if (len >= 0)
 		{
-			query->param_values[n] = text_to_cstring(dbperf_server_text(p, len, head->encoding));
+			query->param_values[n] = text_to_cstring(dbperf_server_text(p, len, encoding));
 			query->param_known[n] &= value_is_real(query->param_values[n]);
 			p += len;
 		}
@@ -85,16 +85,78 @@ read_sample(MonitoredQuery *query, const LatencyKey *key)
 	query->text = text_to_cstring(dbperf_server_text(text, head->query_len, head->encoding));
 	query->redacted = head->redacted != 0;
 	query->cut = head->query_full_len > head->query_len;
+	query->has_path = true;
 	for (int i = 0; i < Min(head->npath, SAMPLE_MAX_SEARCH_PATH); i++)
 		query->search_path = lappend_oid(query->search_path, head->path[i]);
-	read_params(query, head, text + head->query_len);
+	read_params(query, head->nparams, text + head->query_len, head->params_len, head->encoding);
 	pfree(head);
+}
+
+/*
+ * Takes the statement of a record for that of its query, if that is among these.
+ * Returns the query, or NULL.
+ */
+static MonitoredQuery *
+take_record(List *queries, const RecordParts *parts)
+{
+	const SlowRecord *head = parts->head;
+	ListCell		 *lc;
+
+	if (head->dbid != MyDatabaseId || head->queryid == 0)
+		return NULL;
+	foreach (lc, queries)
+	{
+		MonitoredQuery *query = lfirst(lc);
+
+		if (query->queryid != head->queryid || query->userid != head->userid ||
+			query->toplevel != (head->level == 0))
+			continue;
+		query->sampled_at = query->first_seen;
+		query->text =
+			text_to_cstring(dbperf_server_text(parts->query, head->query_len, head->encoding));
+		query->redacted = REDACTS_LITERALS();
+		query->cut = head->query_full_len > head->query_len;
+		read_params(query, head->nparams, parts->params, head->params_len, head->encoding);
+		return query;
+	}
+	return NULL;
+}
+
+/*
+ * Looks among the recorded statements for queries that have no sample, which only an
+ * execution without an error leaves: a query that always runs into a time limit is
+ * one to be analysed.
+ */
+static void
+read_records(List *queries)
+{
+	Size  size = dbperf_ring_max_record(dbperf_slow_ring);
+	char *record;
+	int64 oldest = (int64) dbperf_ring_oldest_id(dbperf_slow_ring);
+
+	if (queries == NIL)
+		return;
+	record = palloc_extended(size, MCXT_ALLOC_HUGE);
+	for (int64 id = (int64) dbperf_ring_next_id(dbperf_slow_ring) - 1; id >= oldest; id--)
+	{
+		RecordParts parts;
+		Size		len;
+
+		CHECK_FOR_INTERRUPTS();
+		if (dbperf_ring_read(dbperf_slow_ring, (uint64) id, record, size, &len) == RING_READ &&
+			dbperf_record_parts(record, len, &parts))
+			queries = list_delete_ptr(queries, take_record(queries, &parts));
+		if (queries == NIL)
+			break;
+	}
+	pfree(record);
 }
 
 List *
 dbperf_monitored_queries(void)
 {
 	List		   *queries = NIL;
+	List		   *without = NIL;
 	LatencySummary *summary = palloc(sizeof(LatencySummary));
 
 	for (int n = 0; n < dbperf_latency_count(); n++)
@@ -110,11 +172,15 @@ dbperf_monitored_queries(void)
 		query->queryid = summary->key.queryid;
 		query->userid = summary->key.userid;
 		query->toplevel = summary->key.toplevel != 0;
+		query->first_seen = summary->first_seen;
 		query->calls = (double) summary->calls;
 		query->total_ms = (double) summary->total_ns / 1000000.0;
 		read_sample(query, &summary->key);
 		queries = lappend(queries, query);
+		if (query->text == NULL)
+			without = lappend(without, query);
 	}
 	pfree(summary);
+	read_records(without);
 	return queries;
 }
