@@ -239,9 +239,111 @@ SELECT queries, reason
 RESET search_path;
 RESET ROLE;
 
+-- what a table was filled with is no upkeep, what goes on is: the first steps
+-- of the README
+CREATE SCHEMA filled;
+SET search_path = filled, public;
+CREATE FUNCTION proposed(OUT ddl text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT regexp_replace(s.ddl, '.* ON (.*\(customer_id\)).*', '\1') FROM dbperf.suggest_indexes() s $$;
+CREATE FUNCTION rejected(OUT reason text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT DISTINCT regexp_replace(c.reason, '\d+', '#') FROM dbperf.index_candidates() c
+     WHERE c.ddl ~ '\(customer_id\)' AND c.verdict = 'rejected' $$;
+CREATE FUNCTION empty() RETURNS void LANGUAGE sql AS $$
+    DROP TABLE IF EXISTS orders;
+    CREATE TABLE orders (id bigint PRIMARY KEY, customer_id int, status text, total int);
+    SELECT forget() $$;
+SET client_min_messages = warning;
+SELECT empty() \g /dev/null
+INSERT INTO orders SELECT i, i % 20000, CASE WHEN i % 50 = 0 THEN 'open' ELSE 'done' END, i % 300
+  FROM generate_series(1, 200000) i;
+VACUUM ANALYZE orders;
+SELECT count(*), sum(total) FROM orders WHERE customer_id = 4711;
+SELECT count(*), sum(total) FROM orders WHERE customer_id = 815;
+SELECT * FROM proposed();
+SELECT predicate, covered FROM dbperf.predicate_coverage();
+
+-- in many batches or single rows
+SET dbperf.track = 'all';
+CREATE PROCEDURE fill(batches int, rows int) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..batches LOOP
+        INSERT INTO orders SELECT i * 1000000 + j, j % 2000, 'done', j % 300
+          FROM generate_series(1, rows) j;
+    END LOOP;
+END $$;
+CREATE PROCEDURE fill_single(rows int) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..rows LOOP
+        INSERT INTO orders VALUES (i::int, i::int % 2000, 'done', i::int % 300);
+    END LOOP;
+END $$;
+CREATE PROCEDURE ask(times int) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..times LOOP
+        PERFORM count(*), sum(total) FROM orders WHERE customer_id = i;
+    END LOOP;
+END $$;
+SELECT empty() \g /dev/null
+CALL fill(20, 2000);
+VACUUM ANALYZE orders;
+CALL ask(20);
+SELECT * FROM proposed();
+SELECT empty() \g /dev/null
+CALL fill_single(30000);
+VACUUM ANALYZE orders;
+CALL ask(5);
+SELECT * FROM proposed();
+
+-- once, in the midst of use
+SELECT empty() \g /dev/null
+CALL ask(3);
+INSERT INTO orders SELECT i, i % 20000, 'done', i % 300 FROM generate_series(1, 200000) i;
+VACUUM ANALYZE orders;
+CALL ask(3);
+SELECT * FROM proposed();
+
+-- again and again, in between
+SELECT empty() \g /dev/null
+DO $$
+BEGIN
+    FOR i IN 1..20 LOOP
+        INSERT INTO orders SELECT i * 1000000 + j, j % 2000, 'done', j % 300
+          FROM generate_series(1, 3000) j;
+        PERFORM count(*), sum(total) FROM orders WHERE customer_id = i;
+    END LOOP;
+END $$;
+VACUUM ANALYZE orders;
+SELECT * FROM proposed();
+SELECT * FROM rejected();
+-- that alone counts of a table that was loaded before
+CREATE PROCEDURE fill_and_ask(rows int, each int) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..rows LOOP
+        INSERT INTO orders VALUES (i::int, i::int % 2000, 'done', i::int % 300);
+        IF i % each = 0 THEN
+            PERFORM count(*), sum(total) FROM orders WHERE customer_id = i;
+        END IF;
+    END LOOP;
+END $$;
+SELECT empty() \g /dev/null
+CALL fill(10, 3000);
+VACUUM ANALYZE orders;
+CALL fill_and_ask(20, 1);
+SELECT * FROM proposed();
+SELECT empty() \g /dev/null
+CALL fill(10, 3000);
+CALL fill_and_ask(20000, 2000);
+VACUUM ANALYZE orders;
+SELECT * FROM proposed();
+SELECT * FROM rejected();
+RESET dbperf.track;
+RESET search_path;
+RESET client_min_messages;
+
 SET client_min_messages = warning;
 DROP FUNCTION trusted(int), advised(), refused(), forget();
 DROP SCHEMA evil CASCADE;
 DROP SCHEMA app CASCADE;
+DROP SCHEMA filled CASCADE;
 DROP ROLE regress_dbperf_app, regress_dbperf_other, regress_dbperf_dba, regress_dbperf_evil,
           regress_dbperf_deputy, regress_dbperf_boss;

@@ -355,7 +355,9 @@ rejection(Run *run, const Config *empty, const Config *final, int id)
 	double	   writes = dbperf_write_cost_of(run->writes, alone);
 
 	if (reads > 0 && writes >= reads)
-		return "Keeping it up to date would cost more than it saves.";
+		return psprintf("Keeping it up to date would cost more than it saves: the workload writes"
+						" about %.0f rows to the table.",
+						Max(dbperf_write_rows(run->writes, id), 1.0));
 	if (!dbperf_selection_fits(sel, added) &&
 		final->objective - dbperf_selection_bound(sel, final, added) >
 			run->request->min_improvement * final->objective)

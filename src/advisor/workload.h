@@ -49,6 +49,8 @@ typedef struct Subject
 	bool		   *param_known;  /* whether param_values[i] is to be believed */
 	double			calls;		  /* 1 for explicit texts */
 	double			total_ms;	  /* 0 for explicit texts */
+	TimestampTz		first_seen;	  /* when its first and its last execution ended; ... */
+	TimestampTz		last_seen;	  /* ... 0 = not known, or explicit */
 	double			weight;		  /* of one unit of cost; set once cost_before is known */
 	double			cost_before;
 	const char	   *problem; /* NULL = can be analysed */

@@ -92,6 +92,9 @@ add_monitored(Recording *rec)
 
 		subject->calls += query->calls;
 		subject->total_ms += query->total_ms;
+		if (subject->first_seen == 0 || query->first_seen < subject->first_seen)
+			subject->first_seen = query->first_seen;
+		subject->last_seen = Max(subject->last_seen, query->last_seen);
 		if (query->sampled_at != 0 &&
 			(rec->workload->since == 0 || query->sampled_at < rec->workload->since))
 			rec->workload->since = query->sampled_at;

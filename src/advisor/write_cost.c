@@ -12,6 +12,12 @@
  * (That needs no time base, and holds for a caller who sees only a part of the
  * workload.)
  *
+ * What set the table up is no upkeep.  Of a recorded statement the times tell
+ * whether it is over (see write_setup.c).  The statistics have no times: of them
+ * is left out what the statements wrote that are over, or, since not all is
+ * recorded (COPY is not), what fills the table as it is now SETUP_REPEATS times.
+ * The larger account of the two sources holds.
+ *
  * An update that changes no indexed column may be heap-only: it then costs the
  * indexes nothing.  An index on a column that is updated ends that for all
  * indexes of its table.
@@ -117,10 +123,9 @@ attrs_of_list(List *attnos)
 
 /* Adds rows that an UPDATE of these columns changes. */
 static void
-add_known_update(WriteCosts *writes, TableWrites *table, List *attnos, double rows)
+add_known_update(WriteCosts *writes, TableWrites *table, Bitmapset *attrs, double rows)
 {
-	MemoryContext caller = MemoryContextSwitchTo(writes->context);
-	Bitmapset	 *attrs = attrs_of_list(attnos);
+	MemoryContext caller;
 	KnownUpdate	 *update;
 	ListCell	 *lc;
 
@@ -130,12 +135,11 @@ add_known_update(WriteCosts *writes, TableWrites *table, List *attnos, double ro
 		if (bms_equal(update->attrs, attrs))
 		{
 			update->rows += rows;
-			bms_free(attrs);
-			MemoryContextSwitchTo(caller);
 			return;
 		}
 	}
 
+	caller = MemoryContextSwitchTo(writes->context);
 	update = palloc(sizeof(KnownUpdate));
 	update->attrs = attrs;
 	update->rows = rows;
@@ -143,39 +147,72 @@ add_known_update(WriteCosts *writes, TableWrites *table, List *attnos, double ro
 	MemoryContextSwitchTo(caller);
 }
 
-/* Adds what one ModifyTable node writes in "executions" executions. */
+/* Notes what one ModifyTable node writes in "executions" executions. */
 static void
-add_modify(WriteCosts *writes, PlannedStmt *plan, ModifyTable *modify, double executions)
+note_modify(WriteCosts *writes, Subject *subject, PlannedStmt *plan, ModifyTable *modify,
+			double executions)
 {
 	RangeTblEntry *rte = rt_fetch(modify->nominalRelation, plan->rtable);
-	double		   rows = Max(outerPlan(modify)->plan_rows, 1.0) * executions;
+	MemoryContext  caller;
 	TableWrites	  *table;
+	Write		  *write;
 
 	if (rte->rtekind != RTE_RELATION)
 		return;
 	table = table_writes(writes, rte->relid);
 
-	switch (modify->operation)
+	caller = MemoryContextSwitchTo(writes->context);
+	write = palloc0(sizeof(Write));
+	write->subject = subject;
+	write->operation = modify->operation;
+	write->rows = Max(outerPlan(modify)->plan_rows, 1.0) * executions;
+	if (modify->operation == CMD_UPDATE)
+		write->attrs = attrs_of_list(linitial(modify->updateColnosLists));
+	if (modify->operation == CMD_INSERT)
+		table->fillers = bms_add_member(table->fillers, subject->number);
+	table->writes = lappend(table->writes, write);
+	MemoryContextSwitchTo(caller);
+}
+
+/* Adds to a table's account what the workload's statements go on writing. */
+static void
+add_writes(WriteCosts *writes, TableWrites *table)
+{
+	ListCell *lc;
+
+	foreach (lc, table->writes)
 	{
-		case CMD_INSERT:
-			table->inserts += rows;
-			break;
-		case CMD_DELETE:
-			table->deletes += rows;
-			break;
-		case CMD_UPDATE:
-			add_known_update(writes, table, linitial(modify->updateColnosLists), rows);
-			break;
-		default:
-			/* MERGE: anything may happen to a row. */
-			table->inserts += rows / 2;
-			table->updates += rows / 2;
-			break;
+		Write *write = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		if (dbperf_write_is_over(table, write->subject))
+		{
+			if (write->operation == CMD_INSERT)
+				table->loaded += write->rows;
+			continue;
+		}
+		switch (write->operation)
+		{
+			case CMD_INSERT:
+				table->inserts += write->rows;
+				break;
+			case CMD_DELETE:
+				table->deletes += write->rows;
+				break;
+			case CMD_UPDATE:
+				add_known_update(writes, table, write->attrs, write->rows);
+				break;
+			default:
+				/* MERGE: anything may happen to a row. */
+				table->inserts += write->rows / 2;
+				table->updates += write->rows / 2;
+				break;
+		}
 	}
 }
 
 /*
- * PlanObserver: adds what a plan of the workload writes.
+ * PlanObserver: notes what a plan of the workload writes.
  */
 void
 dbperf_write_costs_observe(Subject *subject, PlannedStmt *plan, double share, void *arg)
@@ -185,12 +222,12 @@ dbperf_write_costs_observe(Subject *subject, PlannedStmt *plan, double share, vo
 	ListCell   *lc;
 
 	if (IsA(plan->planTree, ModifyTable))
-		add_modify(writes, plan, (ModifyTable *) plan->planTree, executions);
+		note_modify(writes, subject, plan, (ModifyTable *) plan->planTree, executions);
 	/* WITH (INSERT ...) */
 	foreach (lc, plan->subplans)
 	{
 		if (lfirst(lc) != NULL && IsA(lfirst(lc), ModifyTable))
-			add_modify(writes, plan, lfirst(lc), executions);
+			note_modify(writes, subject, plan, lfirst(lc), executions);
 	}
 }
 
@@ -297,15 +334,15 @@ add_leaf(TableWrites *table, TableCounters *counters, Oid relid, bool first)
  * statistics do not tell.  What was written to set the table up is left out.
  */
 static double
-writes_per_scan(const TableCounters *counters, double rows, TableCounters *out)
+writes_per_scan(const TableCounters *counters, const TableWrites *table, TableCounters *out)
 {
 	double own = counters->updates + counters->deletes;
 	double scans = counters->scans;
 
-	double setup = SETUP_REPEATS * Max(rows, counters->live) + counters->dead;
+	double setup = SETUP_REPEATS * Max(table->rows, counters->live) + counters->dead;
 
 	*out = *counters;
-	out->inserts = Max(counters->inserts - setup, 0);
+	out->inserts = Max(counters->inserts - Max(setup, table->loaded), 0);
 	if (scans < own * 0.5)
 	{
 		/* Many rows at once, not one by one. */
@@ -343,7 +380,7 @@ static void
 add_counters(WriteCosts *writes, TableWrites *table, const TableCounters *counters)
 {
 	TableCounters regular;
-	double		  ratio = writes_per_scan(counters, table->rows, &regular);
+	double		  ratio = writes_per_scan(counters, table, &regular);
 	double		  total = regular.inserts + regular.updates + regular.deletes;
 	double		  known = table->updates;
 	double		  written;
@@ -388,6 +425,7 @@ describe(WriteCosts *writes, TableWrites *table)
 		if (table->rows > 0)
 			first = false;
 	}
+	add_writes(writes, table);
 	add_counters(writes, table, &counters);
 	table->described = true;
 
@@ -395,6 +433,18 @@ describe(WriteCosts *writes, TableWrites *table)
 	table->existing_attrs = bms_copy(table->existing_attrs);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
+}
+
+/* Adds a subject to those of a table that use it, unless it only fills it. */
+static void
+add_user(WriteCosts *writes, Oid relid, Subject *subject)
+{
+	TableWrites	 *table = table_writes(writes, relid);
+	MemoryContext caller = MemoryContextSwitchTo(writes->context);
+
+	if (!bms_is_member(subject->number, table->fillers))
+		table->users = lappend(table->users, subject);
+	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -413,7 +463,7 @@ dbperf_write_costs_finish(WriteCosts *writes, Workload *workload)
 		SubjectCosts *costs = &writes->cache->subjects[i];
 
 		foreach (lc, costs->tables)
-			table_writes(writes, lfirst_oid(lc));
+			add_user(writes, lfirst_oid(lc), costs->subject);
 		if (costs->active)
 		{
 			ms += costs->subject->total_ms;
@@ -555,6 +605,29 @@ dbperf_write_cost_of(WriteCosts *writes, const Bitmapset *set)
 	return cost * writes->scale;
 }
 
+/* Rows that the workload writes to a table. */
+static double
+rows_written(const TableWrites *table)
+{
+	double	  rows = table->inserts + table->deletes + table->updates;
+	ListCell *lc;
+
+	foreach (lc, table->known_updates)
+		rows += ((KnownUpdate *) lfirst(lc))->rows;
+	return rows;
+}
+
+/*
+ * Rows that the workload writes to the table of a candidate, as far as they are
+ * upkeep.
+ */
+double
+dbperf_write_rows(WriteCosts *writes, int id)
+{
+	describe_candidate(writes, id);
+	return rows_written(table_writes(writes, writes->cache->whatif->indexes[id]->def->relid));
+}
+
 /*
  * How much dearer the index makes writing to its table, in percent of what a
  * row costs there now with its real indexes.
@@ -564,14 +637,12 @@ dbperf_write_overhead_pct(WriteCosts *writes, int id)
 {
 	TableWrites *table = table_writes(writes, writes->cache->whatif->indexes[id]->def->relid);
 	double		 per_row;
-	double		 rows = table->inserts + table->deletes + table->updates;
+	double		 rows;
 	double		 added;
-	ListCell	*lc;
 
 	describe_candidate(writes, id);
 	per_row = PAGES_PER_ROW * seq_page_cost + table->existing;
-	foreach (lc, table->known_updates)
-		rows += ((KnownUpdate *) lfirst(lc))->rows;
+	rows = rows_written(table);
 
 	/* Nothing is known of its writes: what an INSERT would say. */
 	if (rows <= 0)

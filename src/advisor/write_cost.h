@@ -12,6 +12,15 @@
 
 DBPERF_PRIVATE_BEGIN
 
+/* What one plan of a statement writes to a table. */
+typedef struct Write
+{
+	Subject	  *subject;
+	CmdType	   operation;
+	double	   rows;  /* over the whole workload */
+	Bitmapset *attrs; /* that an UPDATE changes, numbered as pull_varattnos() does */
+} Write;
+
 /* Updates that are known to change certain columns. */
 typedef struct KnownUpdate
 {
@@ -22,6 +31,10 @@ typedef struct KnownUpdate
 typedef struct TableWrites
 {
 	Oid		   relid;
+	List	  *writes;	/* Write */
+	Bitmapset *fillers; /* numbers of the subjects that INSERT into it */
+	double	   loaded;	/* rows that INSERTs wrote which are over */
+	List	  *users;	/* Subject that do anything else with it */
 	double	   inserts; /* rows, over the whole workload */
 	double	   deletes;
 	double	   updates;		  /* of columns that nobody knows */
@@ -52,7 +65,11 @@ dbperf_write_costs_observe(Subject *subject, PlannedStmt *plan, double share, vo
 extern void	  dbperf_write_costs_finish(WriteCosts *writes, Workload *workload);
 extern double dbperf_table_pages(WriteCosts *writes, Oid relid);
 extern double dbperf_write_cost_of(WriteCosts *writes, const Bitmapset *set);
+extern double dbperf_write_rows(WriteCosts *writes, int id);
 extern double dbperf_write_overhead_pct(WriteCosts *writes, int id);
+
+/* write_setup.c */
+extern bool dbperf_write_is_over(const TableWrites *table, const Subject *writer);
 
 DBPERF_PRIVATE_END
 

@@ -28,9 +28,10 @@ typedef struct MonitoredQuery
 	uint64		queryid;
 	Oid			userid; /* may have been dropped */
 	bool		toplevel;
-	TimestampTz first_seen; /* when counting began */
 	double		calls;
 	double		total_ms;
+	TimestampTz first_seen; /* when its first and its last execution ended */
+	TimestampTz last_seen;
 	TimestampTz sampled_at; /* 0 = there is no sample, all below is void */
 	char	   *text;		/* in the database's encoding */
 	bool		cut;		/* by dbperf.max_query_length */

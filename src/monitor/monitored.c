@@ -12,10 +12,12 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "monitor/latency.h"
+#include "monitor/latency_int.h"
 #include "monitor/monitor.h"
 #include "monitor/monitor_int.h"
 #include "monitor/monitor_sql.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 /*
  * Whether a recorded value is what the statement had: not something that
@@ -152,6 +154,28 @@ read_records(List *queries)
 	pfree(record);
 }
 
+/*
+ * When the last execution of a query ended, with whatever plan.
+ */
+static TimestampTz
+last_seen(const LatencySummary *summary)
+{
+	uint64		now = (uint64) dbperf_now_ns();
+	TimestampTz now_ts = GetCurrentTimestamp();
+	TimestampTz last = summary->first_seen;
+	uint32		slots[LATENCY_MAX_PLANS + 1];
+	int			nslots = dbperf_latency_slots(&summary->key, slots);
+
+	for (int i = 0; i < nslots; i++)
+	{
+		LatencySlot *slot = &dbperf_latency_shared->slots[slots[i]];
+		int64		 seen = dbperf_latency_seen_ns(slot, now, now_ts);
+
+		last = Max(last, now_ts + (seen - (int64) now) / 1000);
+	}
+	return last;
+}
+
 List *
 dbperf_monitored_queries(void)
 {
@@ -172,9 +196,10 @@ dbperf_monitored_queries(void)
 		query->queryid = summary->key.queryid;
 		query->userid = summary->key.userid;
 		query->toplevel = summary->key.toplevel != 0;
-		query->first_seen = summary->first_seen;
 		query->calls = (double) summary->calls;
 		query->total_ms = (double) summary->total_ns / 1000000.0;
+		query->first_seen = summary->first_seen;
+		query->last_seen = last_seen(summary);
 		read_sample(query, &summary->key);
 		queries = lappend(queries, query);
 		if (query->text == NULL)
