@@ -185,7 +185,37 @@ dbperf_advice_run(AdvisorRun *run)
 	}
 	run->advice = list_length(result->advice);
 	run->complete = result->complete;
+	run->idle = result->candidates->ncandidates == 0;
 	return result;
+}
+
+/*
+ * Whether a run went well, but the workload asked for no index at all: it may soon
+ * do so.
+ */
+static bool
+found_nothing(const AdvisorRun *run)
+{
+	return run->idle && run->finished != 0 && run->error[0] == '\0';
+}
+
+/*
+ * Sets what is not kept in the database of its last run.  After a restart of the
+ * server only that there was advice says that there was something to do.
+ */
+static void
+recall_idle(AdvisorRun *run)
+{
+	run->idle = run->advice == 0;
+	LWLockAcquire(RUN_LOCK, LW_SHARED);
+	for (int i = 0; i < MAX_RUNS; i++)
+	{
+		const DatabaseRun *one = &run_state->runs[i];
+
+		if (one->database == MyDatabaseId && one->run.started == run->started)
+			run->idle = one->run.idle;
+	}
+	LWLockRelease(RUN_LOCK);
 }
 
 /* Reads the last run of this database; false if there was none. */
@@ -260,13 +290,16 @@ look(void *arg)
 		if (run->finished == 0 && run->error[0] == '\0')
 			strlcpy(run->error, "the run did not end, its worker was terminated",
 					sizeof(run->error));
+		recall_idle(run);
 		dbperf_advice_note_run(MyDatabaseId, run);
 
 		/*
 		 * Less than a second early is in time, or it would come twice.  One
-		 * that failed is tried again whenever the launcher says so.
+		 * that failed or found nothing is tried again whenever the launcher
+		 * says so.
 		 */
-		if ((run->finished == 0 || run->error[0] == '\0') && run->started <= now &&
+		if ((run->finished == 0 || run->error[0] == '\0') && !found_nothing(run) &&
+			run->started <= now &&
 			!TimestampDifferenceExceeds(run->started, now, dbperf_advisor_interval * 1000 - 500))
 			visit->due = false;
 	}
@@ -333,7 +366,7 @@ dbperf_advisor_main(Datum arg)
 	if (!dbperf_worker_transaction("looking for index advice to refresh", look, &visit))
 		proc_exit(0);
 	if (!visit.present)
-		dbperf_duty_done(-1);
+		dbperf_duty_done_idle();
 
 	if (visit.due)
 	{
@@ -351,6 +384,8 @@ dbperf_advisor_main(Datum arg)
 		ok &= dbperf_worker_transaction("measuring the effect of indexes", measure, NULL);
 	if (!ok)
 		proc_exit(0);
+	if (found_nothing(&visit.run))
+		dbperf_duty_done_idle();
 	dbperf_duty_done(dbperf_advisor_interval > 0 ? until_next_run(&visit.run) : -1);
 }
 
@@ -439,7 +474,8 @@ dbperf_advisor_status(PG_FUNCTION_ARGS)
 		values[1] = BoolGetDatum(duty.running);
 		put_run(values, nulls, &runs[i].run);
 		nulls[9] = duty.next_visit == DT_NOEND || dbperf_advisor_interval == 0;
-		if (runs[i].run.finished == 0 || runs[i].run.error[0] == '\0')
+		if ((runs[i].run.finished == 0 || runs[i].run.error[0] == '\0') &&
+			!found_nothing(&runs[i].run))
 			duty.next_visit =
 				Max(duty.next_visit,
 					TimestampTzPlusMilliseconds(runs[i].run.started,

@@ -50,6 +50,7 @@ typedef struct AdvisorRun
 	int64		statements_failed;
 	int64		advice;
 	bool		complete;
+	bool		idle;		/* there was no index to be thought of */
 	char		error[256]; /* "" = it went well */
 } AdvisorRun;
 

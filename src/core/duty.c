@@ -8,6 +8,9 @@
  * over.  A request is a request for "as soon as possible", so it ends the
  * back-off, too.
  *
+ * A visit that found nothing to work on is repeated before the interval is over:
+ * soon at first, then more and more seldom.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -21,6 +24,11 @@
 #include "storage/proc.h"
 #include "storage/procarray.h"
 #include "utils/timestamp.h"
+
+/* ms until a visit that found nothing is repeated, for the first time */
+#define IDLE_MIN 60000
+#define IDLE_PART 60 /* but not longer than such a part of the interval */
+#define IDLE_DOUBLED 14
 
 /* The visit that this process makes. */
 static int visiting_duty = -1;
@@ -211,12 +219,54 @@ dbperf_duty_begin(int duty)
 }
 
 /*
- * The last line: the work is done, and the next visit shall be next_ms from
- * now, if that is not negative and the schedule has none before.  It is a part
- * of the schedule, if the duty has one, and a request otherwise.
+ * Have a database visited again whose last visits found nothing to work on: there
+ * may be something now.  One that is not known yet is looked for.  Any process may
+ * call this, also in a transaction callback: raises no error.
  */
 void
-dbperf_duty_done(long next_ms)
+dbperf_duty_awake(Oid database)
+{
+	DutyDatabase *entry;
+	int			  pid;
+
+	if (dbperf_launcher == NULL)
+		return;
+
+	LWLockAcquire(LAUNCHER_LOCK, LW_EXCLUSIVE);
+	entry = dbperf_duty_database(database, true);
+	for (int i = 0; i < dbperf_num_duties && entry != NULL; i++)
+	{
+		DutyState *state = &entry->duties[i];
+
+		if (state->idle > 0)
+			state->planned = GetCurrentTimestamp();
+		state->idle = 0;
+	}
+	if (entry != NULL && !entry->known)
+		dbperf_launcher->unknown = true;
+	pid = dbperf_launcher->pid;
+	LWLockRelease(LAUNCHER_LOCK);
+
+	wake_launcher(pid);
+}
+
+/* When a visit that found nothing is repeated; counts it. */
+static TimestampTz
+idle_until(DutyState *state, TimestampTz now)
+{
+	int64 first = dbperf_duties[visiting_duty]->interval() * INT64CONST(1000) / IDLE_PART;
+	int64 wait = Min(first, IDLE_MIN) << Min(state->idle, IDLE_DOUBLED);
+
+	state->idle++;
+	return TimestampTzPlusMilliseconds(now, wait);
+}
+
+/*
+ * The visit has ended well.  next_ms is as in dbperf_duty_done(); idle: see
+ * dbperf_duty_done_idle().
+ */
+static void
+duty_ended(long next_ms, bool idle)
 {
 	TimestampTz	  now = GetCurrentTimestamp();
 	DutyDatabase *entry;
@@ -232,11 +282,37 @@ dbperf_duty_done(long next_ms)
 		state->failures = 0;
 		state->not_before = 0;
 		state->planned = DT_NOEND;
+		if (idle)
+			state->planned = idle_until(state, now);
+		else
+			state->idle = 0;
 		if (next_ms >= 0 && dbperf_duties[visiting_duty]->interval() > 0)
 			state->planned = TimestampTzPlusMilliseconds(now, next_ms);
 		else if (next_ms >= 0)
 			state->asked = Min(state->asked, TimestampTzPlusMilliseconds(now, next_ms));
 	}
 	LWLockRelease(LAUNCHER_LOCK);
+}
+
+/*
+ * The last line: the work is done, and the next visit shall be next_ms from
+ * now, if that is not negative and the schedule has none before.  It is a part
+ * of the schedule, if the duty has one, and a request otherwise.
+ */
+void
+dbperf_duty_done(long next_ms)
+{
+	duty_ended(next_ms, false);
+	proc_exit(0);
+}
+
+/*
+ * The same where there was nothing to work on, like a database without the
+ * extension: a duty with a schedule looks again before that says so.
+ */
+void
+dbperf_duty_done_idle(void)
+{
+	duty_ended(-1, true);
 	proc_exit(0);
 }

@@ -105,6 +105,7 @@ dbperf_launcher_init(void)
 
 	dbperf_shmem_register(&area);
 	dbperf_worker_register(&worker);
+	dbperf_extension_made_init();
 }
 
 /*

@@ -64,6 +64,7 @@ extern void					dbperf_duty_request(int duty, Oid database, int delay_ms);
 extern bool					dbperf_duty_status(int duty, Oid database, DbperfDutyStatus *status);
 extern void					dbperf_duty_begin(int duty);
 DBPERF_NORETURN extern void dbperf_duty_done(long next_ms);
+DBPERF_NORETURN extern void dbperf_duty_done_idle(void);
 
 DBPERF_PRIVATE_END
 

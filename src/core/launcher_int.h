@@ -24,6 +24,7 @@ typedef struct DutyState
 	TimestampTz asked;		/* when somebody wants a visit, DT_NOEND = nobody */
 	TimestampTz not_before; /* after a failure */
 	int			failures;	/* in a row */
+	int			idle;		/* visits in a row that found nothing to work on */
 	int			pid;		/* of the worker that is there, 0 = none */
 	bool		sent;		/* the launcher has started one */
 	bool		done;		/* it has done its work */
@@ -66,6 +67,10 @@ extern int				 dbperf_num_duties;
 /* duty.c */
 extern DutyDatabase *dbperf_duty_database(Oid oid, bool add);
 extern TimestampTz	 dbperf_duty_due(int duty, const DutyDatabase *database);
+extern void			 dbperf_duty_awake(Oid database);
+
+/* extension_made.c */
+extern void dbperf_extension_made_init(void);
 
 DBPERF_PRIVATE_END
 

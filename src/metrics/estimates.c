@@ -6,6 +6,7 @@
  * The launcher sends a worker to each database that has the extension, every
  * dbperf.estimates_interval.  Bloat comes from catalogs only; what indexes cover is
  * found out by planning the recorded workload, which the advisor limits to 10 s.
+ * While that asks for nothing that indexes serve, visits are repeated sooner.
  *
  *-------------------------------------------------------------------------
  */
@@ -145,6 +146,8 @@ dbperf_estimates_main(Datum arg)
 	if (OidIsValid(estimate.database) &&
 		!dbperf_worker_transaction("measuring coverage by indexes", refresh_coverage, &estimate))
 		proc_exit(0);
+	if (!OidIsValid(estimate.database) || isnan(estimate.coverage))
+		dbperf_duty_done_idle();
 	dbperf_duty_done(-1);
 }
 

@@ -90,6 +90,7 @@ extern bool dbperf_estimates_of(Oid database, DatabaseEstimate *estimate);
 
 /* estimates_stale.c */
 extern int64 dbperf_estimates_indexes(void);
+extern void	 dbperf_estimates_renew(const DatabaseEstimate *estimate);
 extern bool	 dbperf_estimates_stale(const DatabaseEstimate *estimate);
 
 /* estimates.c */

@@ -46,18 +46,28 @@ dbperf_estimates_indexes(void)
 }
 
 /*
+ * The coverage of the current database may be another one by now: asks a worker to
+ * measure it again, if it does so at all, and the last time was not just now.
+ */
+void
+dbperf_estimates_renew(const DatabaseEstimate *estimate)
+{
+	int64 least = dbperf_estimates_interval * USECS_PER_SEC / VISITS_PER_INTERVAL;
+
+	if (dbperf_enabled && dbperf_estimates_interval > 0 && !RecoveryInProgress() &&
+		GetCurrentTimestamp() - estimate->covered > least)
+		dbperf_estimates_ask();
+}
+
+/*
  * Whether the coverage of the current database was measured with other indexes.
- * A worker is then asked to measure it again, if it does so at all.
+ * Then it is renewed.
  */
 bool
 dbperf_estimates_stale(const DatabaseEstimate *estimate)
 {
-	int64 least = dbperf_estimates_interval * USECS_PER_SEC / VISITS_PER_INTERVAL;
-
 	if (dbperf_estimates_indexes() == estimate->indexes)
 		return false;
-	if (dbperf_enabled && dbperf_estimates_interval > 0 && !RecoveryInProgress() &&
-		GetCurrentTimestamp() - estimate->covered > least)
-		dbperf_estimates_ask();
+	dbperf_estimates_renew(estimate);
 	return true;
 }

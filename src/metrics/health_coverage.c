@@ -5,7 +5,7 @@
  *
  * Both the ratio and the advice are dear to find, so what is shown are the last
  * ones that workers have found, with their age.  If the database has other indexes
- * by now, a worker is asked for a new ratio.
+ * by now, or no statement had asked for any, a worker is asked for a new ratio.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,10 +48,11 @@ next_index(HealthTarget *target)
 
 /* There is no ratio: why. */
 static void
-explain_nothing(HealthTarget *target, bool estimated)
+explain_nothing(HealthTarget *target, const DatabaseEstimate *estimate)
 {
-	if (estimated)
+	if (estimate != NULL)
 	{
+		dbperf_estimates_renew(estimate);
 		dbperf_health_evidence(target, "no recorded statement asks for anything that an index "
 									   "serves or could serve");
 		dbperf_health_next(target, "SELECT dbperf.refresh_estimates();");
@@ -87,7 +88,7 @@ dbperf_health_coverage(HealthTarget *target)
 		return;
 	if (!target->known)
 	{
-		explain_nothing(target, estimated);
+		explain_nothing(target, estimated ? &estimate : NULL);
 		return;
 	}
 	dbperf_health_evidence(
