@@ -400,6 +400,7 @@ dbperf_refresh_index_advice(PG_FUNCTION_ARGS)
 	AdviseResult *result;
 
 	dbperf_require_shmem();
+	dbperf_own_call();
 	PreventCommandDuringRecovery("dbperf.refresh_index_advice()");
 	PreventCommandIfReadOnly("dbperf.refresh_index_advice()");
 	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))

@@ -89,6 +89,9 @@ extern bool dbperf_time_limit_on(void);
 extern bool dbperf_time_limit_caught(void);
 extern bool dbperf_time_limit_sigint(void);
 
+/* own_call.c */
+extern void dbperf_own_call(void);
+
 /* srf.c */
 extern void			  dbperf_check_columns(TupleDesc desc, int columns);
 extern ReturnSetInfo *dbperf_srf_begin(FunctionCallInfo fcinfo, int columns);

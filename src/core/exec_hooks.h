@@ -125,6 +125,8 @@ typedef struct DbperfStatementModule
 	void (*unstarted)(int sqlstate);
 	/* still open when its transaction or subtransaction ended */
 	void (*abandoned)(DbperfStatement *stmt);
+	/* the client's query that runs now is nothing but a call of dbperf's functions */
+	void (*own)(DbperfStatement *stmt);
 	/* a statement that it wants cannot be followed: out of memory */
 	void (*lost)(void);
 	/* end of a transaction that wrote, or of any with dbperf_xact_pending */

@@ -38,6 +38,7 @@ dbperf_srf_begin(FunctionCallInfo fcinfo, int columns)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 
+	dbperf_own_call();
 	InitMaterializedSRF(fcinfo, 0);
 	dbperf_check_columns(rsinfo->setDesc, columns);
 	return rsinfo;

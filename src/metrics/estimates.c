@@ -255,6 +255,7 @@ dbperf_refresh_estimates(PG_FUNCTION_ARGS)
 	DatabaseEstimate estimate = {0};
 
 	dbperf_require_shmem();
+	dbperf_own_call();
 	refresh_sizes(&estimate);
 	if (has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
 		refresh_coverage(&estimate);

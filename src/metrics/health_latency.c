@@ -149,6 +149,9 @@ dbperf_health_query_p95(HealthTarget *target)
 						   percentile(&recent->all, 0.5), percentile(&recent->all, 0.95),
 						   percentile(&recent->all, 0.99), recent->all.calls,
 						   period_in_words(recent->period));
+	if (recent->own > 0)
+		dbperf_health_add(target, ", without " UINT64_FORMAT " calls of dbperf's functions",
+						  recent->own);
 	if (!dbperf_target_is_met(target) && recent->worst_slow > 0)
 		blame(target, recent);
 }

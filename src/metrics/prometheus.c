@@ -51,6 +51,7 @@ dbperf_prometheus(PG_FUNCTION_ARGS)
 	MetricSet	   set;
 
 	dbperf_require_shmem();
+	dbperf_own_call();
 	dbperf_metric_set_collect(&set, DBPERF_METRIC_DEAR);
 	initStringInfo(&out);
 	for (int i = 0; i < set.num_families; i++)

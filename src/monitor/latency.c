@@ -86,6 +86,7 @@ dbperf_latency_slot_clear(LatencySlot *slot)
 	pg_atomic_init_u32(&slot->may_time, 0);
 	pg_atomic_init_u32(&slot->fold, 0);
 	pg_atomic_init_u32(&slot->has_texts, 0);
+	pg_atomic_init_u32(&slot->own, 0);
 	slot->sample = InvalidDsaPointer;
 	slot->plan = InvalidDsaPointer;
 	slot->first_seen = 0;

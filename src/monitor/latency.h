@@ -80,6 +80,7 @@ typedef struct LatencySlot
 	pg_atomic_uint32 may_time;		/* 1 = timing each node of its plan is cheap */
 	pg_atomic_uint32 fold;			/* odd while a window is being closed */
 	pg_atomic_uint32 has_texts;		/* 1 = kept, or not to be had: do not try */
+	pg_atomic_uint32 own;			/* 1 = dbperf's own functions are what it executes */
 	dsa_pointer		 sample;		/* these two are guarded by the partition's lock; */
 	dsa_pointer		 plan;			/* one slot of a query has the sample for all */
 	TimestampTz		 first_seen;

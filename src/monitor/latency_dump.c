@@ -70,7 +70,7 @@ typedef struct DumpSlot
 	uint32		   nbuckets;
 	uint32		   sample_len;
 	uint32		   plan_len;
-	uint32		   unused; /* zero */
+	uint32		   own; /* 1 = it is a call of dbperf's own */
 } DumpSlot;
 
 typedef struct DumpBucket
@@ -188,6 +188,7 @@ dump_slot(DumpFile *dump, LatencySlot *slot, TimestampTz now)
 	head.since_total_ns = pg_atomic_read_u64(&slot->since_total_ns) + (open_counts ? open_ns : 0);
 	head.other = slot == dbperf_latency_other() ? 1 : 0;
 	head.has_texts = pg_atomic_read_u32(&slot->has_texts);
+	head.own = pg_atomic_read_u32(&slot->own);
 	head.sample_len = (uint32) sample_len;
 	head.plan_len = (uint32) plan_len;
 
@@ -374,6 +375,7 @@ slot_fill(LatencySlot *slot, const DumpSlot *head, const DumpBucket *buckets)
 	slot->history = head->history;
 	pg_atomic_write_u64(&slot->last_used_ns, 0);
 	pg_atomic_write_u32(&slot->has_texts, head->has_texts);
+	pg_atomic_write_u32(&slot->own, head->own);
 	slot_add(slot, head, buckets);
 	pg_atomic_write_u64(&slot->since_total_ns, head->since_total_ns);
 	for (uint32 i = 0; i < head->nbuckets; i++)

@@ -231,6 +231,7 @@ dbperf_latency_read_slot(int n, LatencyPeriod period, LatencySummary *out)
 		if (!dbperf_latency_read_begin(slot, &read))
 			return false;
 		out->key = slot->key;
+		out->own = pg_atomic_read_u32(&slot->own) != 0;
 		dbperf_latency_add_period(out, slot, period);
 		pg_read_barrier();
 		out->first_seen = slot->first_seen;
@@ -292,7 +293,10 @@ dbperf_latency_read(int n, LatencyPeriod period, LatencySummary *out)
 
 		if (without_plan == (i < nslots) && dbperf_latency_read_slot((int) slot, period, &one) &&
 			memcmp(&one.key, &key, sizeof(key)) == 0)
+		{
 			dbperf_latency_merge(out, &one);
+			out->own |= one.own;
+		}
 	}
 	return out->calls > 0;
 }

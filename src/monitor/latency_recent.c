@@ -27,7 +27,10 @@ slower_than(const LatencySummary *summary, double ms)
 	return count;
 }
 
-/* Reads what clients sent to a database in one period. */
+/*
+ * Reads what clients sent to a database in one period.  Who reads dbperf's own views
+ * and reports on a quiet server would else find that these are what is slow.
+ */
 static void
 read_period(Oid dbid, LatencyPeriod period, double slow_ms, LatencyRecent *recent)
 {
@@ -41,6 +44,11 @@ read_period(Oid dbid, LatencyPeriod period, double slow_ms, LatencyRecent *recen
 		if (!dbperf_latency_read(n, period, &one) || one.other || one.key.dbid != dbid ||
 			one.key.toplevel == 0)
 			continue;
+		if (one.own)
+		{
+			recent->own += one.calls;
+			continue;
+		}
 		dbperf_latency_merge(&recent->all, &one);
 		slow = slower_than(&one, slow_ms);
 		recent->slow += slow;

@@ -69,6 +69,7 @@ typedef struct LatencySummary
 {
 	LatencyKey	key;
 	bool		other;		/* the sum of evicted queries: key is void */
+	bool		own;		/* a call of dbperf's own functions */
 	TimestampTz first_seen; /* counts nothing from before; 0 = that is not known */
 	uint64		calls;
 	uint64		errors;
@@ -168,6 +169,7 @@ typedef struct LatencyRecent
 {
 	const char	  *period; /* as in query_latency: current, previous or lifetime */
 	LatencySummary all;	   /* its key is void */
+	uint64		   own;	   /* executions of dbperf's own functions, which are left out */
 	uint64		   slow;   /* executions that took longer than was asked for */
 	LatencySummary worst;  /* the query with most of these; void if there is none */
 	uint64		   worst_slow;

@@ -392,6 +392,19 @@ track_failed(DbperfStatement *stmt, DbperfStage stage, int sqlstate)
 }
 
 /*
+ * A query is a call of dbperf's: marks its histogram.  The statement is not touched,
+ * and takes its usual way.
+ */
+static void
+track_own(DbperfStatement *stmt)
+{
+	LatencySlot *slot = dbperf_latency_slot_of_plan(stmt->queryid, GetUserId(), true,
+													stmt->desc->plannedstmt, true);
+
+	pg_atomic_write_u32(&slot->own, 1);
+}
+
+/*
  * There was no memory to follow a statement.
  */
 static void
@@ -439,6 +452,7 @@ dbperf_track_init(void)
 		.failed = track_failed,
 		.unstarted = dbperf_unstarted,
 		.abandoned = track_abandoned,
+		.own = track_own,
 		.lost = track_lost,
 		.xact = dbperf_commit_xact,
 	};

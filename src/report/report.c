@@ -51,6 +51,7 @@ static text *
 make_page(ReportPage *page)
 {
 	dbperf_require_shmem();
+	dbperf_own_call();
 	if (dbperf_time_limit_on())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
 						errmsg("a statement that is analysed cannot make a report"),

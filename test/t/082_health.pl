@@ -118,6 +118,27 @@ sql('BEGIN; ALTER VIEW dbperf.gone RENAME TO index_coverage_total;
 	ALTER EXTENSION dbperf ADD VIEW dbperf.index_coverage_total; COMMIT');
 set('dbperf.estimates_interval = 0');
 
+# ---- a server on which little else runs than dbperf's own reports ----
+
+my $p95 = q{SELECT verdict || ': ' || evidence FROM dbperf.health WHERE target = 'query_p95_ms'};
+
+sql('CREATE DATABASE quiet');
+sql('quiet', 'CREATE EXTENSION dbperf CASCADE');
+sql('quiet', "UPDATE dbperf.targets SET threshold = 0 WHERE name = 'query_p95_ms'");
+sql('quiet', q{SELECT length(dbperf.report()) > 0; SELECT length(dbperf.prometheus()) > 0;
+	SELECT count(*) FROM dbperf.suggest_indexes(); SELECT dbperf.refresh_estimates();
+	SELECT count(*) FROM dbperf.health;} x 5);
+like(sql('quiet', $p95), qr/^no data: clients have executed \d statements /,
+	'they are no statements of clients');
+is( sql('quiet', q{SELECT calls FROM dbperf.query_latency
+		WHERE database_name = 'quiet' AND toplevel AND period = 'lifetime' AND queryid IN
+			(SELECT queryid FROM pg_stat_statements WHERE query LIKE 'SELECT length(dbperf.report%')}),
+	'5', 'but are counted as ever');
+sql('quiet', 'CREATE TABLE kept (page text)');
+sql('quiet', 'INSERT INTO kept SELECT dbperf.prometheus();' x 25);
+like(sql('quiet', $p95), qr/^missed: .*, without \d+ calls of dbperf's functions; .* 25 executions\)$/,
+	'what reads or writes tables of its own is one');
+
 # ---- targets in a dump ----
 
 sql(q{
