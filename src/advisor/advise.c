@@ -26,10 +26,10 @@
 
 /* Shares of the time limit at which the steps end. */
 #define ANALYSIS_ENDS 0.50
-#define ROUNDS_END 0.75
-#define SEARCH_ENDS 0.85
-#define TIDYING_ENDS 0.90
-#define RANKING_ENDS 0.97
+#define ROUNDS_END 0.85
+#define SEARCH_ENDS 0.92
+#define TIDYING_ENDS 0.95
+#define RANKING_ENDS 0.98
 
 /* Planner calls that the search may make: a floor, and per subject. */
 #define SEARCH_PLANS 1000
@@ -440,6 +440,7 @@ present(Run *run, const Config *empty, const Config *final)
 		row->cost_after = final->costs[i];
 		result->subjects = lappend(result->subjects, row);
 	}
+	result->left_out = dbperf_cost_left_out(run->cache);
 	result->complete = !run->cache->late;
 	judge_rest(run, empty, final);
 }

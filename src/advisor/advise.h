@@ -58,6 +58,7 @@ typedef struct AdviseResult
 	double		  cost_before;
 	double		  cost_after;
 	bool		  complete; /* false: the time limit cut it short */
+	Bitmapset	 *left_out; /* numbers of subjects that the time did not suffice for */
 } AdviseResult;
 
 /* advise.c */
@@ -75,6 +76,14 @@ extern AdviseResult *dbperf_advise(const AdviseRequest *request);
  * a list it is the first statement only.
  */
 extern char *dbperf_advice_ddl(const IndexDef *def, List **names);
+
+/* advice_sql.c */
+
+/*
+ * Tells the caller what the time did not suffice for, and which of the queries
+ * that it gave could not be analysed.
+ */
+extern void dbperf_advice_tell(const AdviseResult *result);
 
 DBPERF_PRIVATE_END
 

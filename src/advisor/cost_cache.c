@@ -107,7 +107,8 @@ visit(Subject *subject, const Analyzed *analyzed, void *arg)
 /*
  * Analyses the subject and calls the visitor, unless there is no time left.
  * Returns whether the visitor came to its end.  One subject gets only a share
- * of the time that is left, and no second chance if that was not enough.
+ * of the time that is left, and no second chance unless the caller takes back
+ * that it is slow.
  */
 bool
 dbperf_cost_visit(CostCache *cache, SubjectCosts *costs, CostVisitor visitor, void *arg)
@@ -289,4 +290,26 @@ dbperf_cost_of(CostCache *cache, SubjectCosts *costs, const Bitmapset *set)
 		upper = costs->entries[costs->nentries - 1].cost;
 	bms_free(relevant);
 	return upper;
+}
+
+/*
+ * Numbers of the subjects that the time did not suffice for: those that were not
+ * analysed, or whose own candidates were not all looked at.  To be called at the
+ * end; the run was late, too, if one that was analysed took too long after that.
+ */
+Bitmapset *
+dbperf_cost_left_out(CostCache *cache)
+{
+	Bitmapset *result = NULL;
+
+	for (int i = 0; i < cache->nsubjects; i++)
+	{
+		const SubjectCosts *costs = &cache->subjects[i];
+
+		if (costs->slow && costs->nentries > 0)
+			cache->late = true;
+		if (costs->subject->problem == NULL ? !costs->tried : costs->slow)
+			result = bms_add_member(result, i);
+	}
+	return result;
 }

@@ -37,6 +37,7 @@ typedef struct SubjectCosts
 	Bitmapset *useful; /* candidates that some plan of it used, and those to be tried */
 	bool	   active; /* analysed, and indexes may make it cheaper */
 	bool	   slow;   /* planning it took more than its share of the time */
+	bool	   tried;  /* its own candidates were looked at, if it has any */
 	int		   nentries;
 	int		   max_entries;
 	CostEntry *entries;
@@ -77,7 +78,8 @@ extern double dbperf_cost_plan_base(CostCache *cache, SubjectCosts *costs, const
 extern void	  dbperf_cost_mark_useful(CostCache *cache, SubjectCosts *costs, const Bitmapset *ids);
 extern bool
 dbperf_cost_known(SubjectCosts *costs, const Bitmapset *set, double *lower, double *upper);
-extern double dbperf_cost_of(CostCache *cache, SubjectCosts *costs, const Bitmapset *set);
+extern double	  dbperf_cost_of(CostCache *cache, SubjectCosts *costs, const Bitmapset *set);
+extern Bitmapset *dbperf_cost_left_out(CostCache *cache);
 
 DBPERF_PRIVATE_END
 

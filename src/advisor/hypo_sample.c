@@ -47,6 +47,7 @@ typedef struct SampleReceiver
 {
 	DestReceiver  pub;
 	HypoSample	 *sample;
+	int			  nrows;
 	double		  keep; /* fraction of the rows that is kept */
 	Size		  bytes;
 	pg_prng_state random;
@@ -67,13 +68,13 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 		dbperf_visit_check_time();
 	if (receiver->keep < 1 && pg_prng_double(&receiver->random) >= receiver->keep)
 		return true;
-	if (sample->nrows >= SAMPLE_ROWS || receiver->bytes >= SAMPLE_BYTES)
+	if (receiver->nrows >= SAMPLE_ROWS || receiver->bytes >= SAMPLE_BYTES)
 		return false;
 
 	old = MemoryContextSwitchTo(sample->context);
 	tuple = ExecCopySlotHeapTuple(slot);
 	receiver->bytes += HEAPTUPLESIZE + tuple->t_len;
-	sample->rows[sample->nrows++] = tuple;
+	sample->rows[receiver->nrows++] = tuple;
 	MemoryContextSwitchTo(old);
 	return true;
 }
@@ -172,6 +173,7 @@ read_rows(void *arg)
 	pg_prng_seed(&receiver.random, 0);
 
 	run_query(sample_query(relation, fraction * 100), &receiver.pub);
+	sample->nrows = receiver.nrows;
 	table_close(relation, NoLock);
 }
 
@@ -235,7 +237,9 @@ deform_rows(HypoSample *sample)
 }
 
 /*
- * A sample of a table, or NULL if there can be none.
+ * A sample of a table, or NULL if there can be none.  A visit whose time is over
+ * before it has all rows leaves the table without one: the next visit would
+ * only come as far.
  */
 HypoSample *
 dbperf_hypo_sample(WhatIf *whatif, HypoTable *table)
@@ -255,6 +259,7 @@ dbperf_hypo_sample(WhatIf *whatif, HypoTable *table)
 	sample->table_pages = table->rel->pages;
 	sample->table_rows = table->rel->tuples;
 	sample->rows = MemoryContextAlloc(context, sizeof(HeapTuple) * SAMPLE_ROWS);
+	table->sample = sample;
 
 	if (table->rel->pages > 0 && whatif->sample_pages + pages <= SAMPLE_PAGES_TOTAL)
 	{
@@ -264,6 +269,5 @@ dbperf_hypo_sample(WhatIf *whatif, HypoTable *table)
 		if (sample->nrows > 0)
 			deform_rows(sample);
 	}
-	table->sample = sample;
 	return sample->nrows > 0 ? sample : NULL;
 }

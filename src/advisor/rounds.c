@@ -264,12 +264,9 @@ serves_subject(CostCache *cache, const Candidate *candidate, const SubjectCosts 
 	return false;
 }
 
-/*
- * Rounds for each subject with the candidates that were made for it.  Decides
- * which subjects are active and which candidates alive.
- */
-void
-dbperf_rounds_own(Selection *sel)
+/* Rounds for the subjects that were not tried yet. */
+static void
+try_own(Selection *sel)
 {
 	CostCache *cache = sel->cache;
 
@@ -278,13 +275,31 @@ dbperf_rounds_own(Selection *sel)
 		SubjectCosts *costs = &cache->subjects[i];
 		Rounds		  rounds = {.sel = sel};
 
-		if (costs->subject->problem != NULL || costs->nentries == 0)
+		if (costs->subject->problem != NULL || costs->nentries == 0 || costs->tried)
 			continue;
 		rounds.pool = own_candidates(cache, i);
-		if (!bms_is_empty(rounds.pool))
-			dbperf_cost_visit(cache, costs, visit_own, &rounds);
+		costs->tried =
+			bms_is_empty(rounds.pool) || dbperf_cost_visit(cache, costs, visit_own, &rounds);
 		bms_free(rounds.pool);
 	}
+}
+
+/*
+ * Rounds for each subject with the candidates that were made for it.  Decides
+ * which subjects are active and which candidates alive.  Those that took more
+ * than their share of the time get one of what the others have left.
+ */
+void
+dbperf_rounds_own(Selection *sel)
+{
+	try_own(sel);
+	for (int i = 0; i < sel->cache->nsubjects; i++)
+	{
+		SubjectCosts *costs = &sel->cache->subjects[i];
+
+		costs->slow &= costs->nentries == 0;
+	}
+	try_own(sel);
 }
 
 /*
