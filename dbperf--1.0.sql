@@ -401,7 +401,8 @@ CREATE FUNCTION dbperf.predicate_coverage(
     OUT kind text,
     OUT weight float8,
     OUT covered bool,
-    OUT suggestion text
+    OUT suggestion text,
+    OUT complete bool
 )
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'dbperf_predicate_coverage'
@@ -409,7 +410,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100;
 REVOKE ALL ON FUNCTION dbperf.predicate_coverage(text[], interval) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION dbperf.predicate_coverage(text[], interval) TO PUBLIC;
 COMMENT ON FUNCTION dbperf.predicate_coverage(text[], interval) IS
-'what each statement (null: of the recorded workload, as far as the caller may see it) asks of its tables and whether an existing index serves it (covered) or a proposed one would (suggestion); what no index can help is left out, and so are statements that time_limit does not suffice for; weight is the statement''s share of the workload';
+'what each statement (null: of the recorded workload, as far as the caller may see it) asks of its tables and whether an existing index serves it (covered) or a proposed one would (suggestion); what no index can help is left out, and so is what time_limit does not suffice for, in which case there is a notice, and complete is false in all rows; weight is the statement''s share of the workload';
 
 CREATE VIEW dbperf.index_coverage AS
     SELECT c.table_name,

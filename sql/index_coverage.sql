@@ -106,6 +106,27 @@ SELECT count(*) FROM owner WHERE id = 5;
 SELECT table_name, predicates, coverage_pct FROM dbperf.index_coverage;
 RESET ROLE;
 
+-- what the time does not suffice for is said
+CREATE FUNCTION sleepy(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    'BEGIN PERFORM pg_catalog.pg_sleep(0.5); RETURN $1; END';
+ALTER FUNCTION sleepy(int) OWNER TO regress_dbperf_cover;
+GRANT SELECT ON item TO regress_dbperf_cover;
+GRANT EXECUTE ON FUNCTION dbperf.report(timestamptz, timestamptz) TO regress_dbperf_cover;
+SET ROLE regress_dbperf_cover;
+SELECT queryid, predicate, covered, complete
+  FROM dbperf.predicate_coverage(ARRAY['SELECT * FROM owner WHERE id = 5',
+                                       'SELECT * FROM item WHERE made = $1 AND id = sleepy(7)'], '1.5 s');
+SELECT predicate, covered, complete
+  FROM dbperf.predicate_coverage(ARRAY['SELECT * FROM owner WHERE id = 5'], '1 min');
+SELECT queries FROM dbperf.suggest_indexes(ARRAY['SELECT * FROM item WHERE label = $1 AND id < sleepy(7)'],
+                                           time_limit => '1.5 s');
+SELECT count(*) FROM item WHERE made = timestamp '2024-01-01' AND id < sleepy(7);
+SELECT page ~ 'Left out for want of time: [1-9][0-9]* of [0-9]+ queries. So there is no percentage' AS said,
+       page ~ 'Left out for want of time: [1-9][0-9]* of [0-9]+ queries. SELECT \* FROM dbperf.suggest_indexes' AS of_advice,
+       page ~ '100 ?%' AS percentage
+  FROM regexp_replace(substring(dbperf.report() FROM '<section id="indexes".*<section id="advice"'), '<[^>]*>', '', 'g') AS page;
+RESET ROLE;
+
 -- bad arguments, and statements that cannot be analysed
 SELECT * FROM dbperf.predicate_coverage('{}');
 SELECT * FROM dbperf.predicate_coverage(ARRAY['SELECT 1'], '-1 s');

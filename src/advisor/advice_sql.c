@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "advisor/advise.h"
+#include "advisor/advisor.h"
 #include "catalog/pg_type.h"
 #include "core/core.h"
 #include "fmgr.h"
@@ -22,6 +23,8 @@
 
 #define SUGGEST_COLUMNS 10
 #define CANDIDATE_COLUMNS 7
+
+StringInfo dbperf_advice_left_out = NULL;
 
 PG_FUNCTION_INFO_V1(dbperf_suggest_indexes);
 PG_FUNCTION_INFO_V1(dbperf_index_candidates);
@@ -126,6 +129,45 @@ subject_ids(const List *subjects)
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
+/* What the time did not suffice for, or NULL. */
+static char *
+left_out(const AdviseResult *result)
+{
+	int		  total = 0;
+	ListCell *lc;
+
+	foreach (lc, result->workload->subjects)
+		total += !((Subject *) lfirst(lc))->ignored;
+	if (!bms_is_empty(result->left_out))
+		return psprintf("%d of %d queries", bms_num_members(result->left_out), total);
+	return result->complete ? NULL : pstrdup("some ways to combine indexes");
+}
+
+/*
+ * Tells the caller what is missing; see advise.h.
+ */
+void
+dbperf_advice_tell(const AdviseResult *result)
+{
+	char	 *missing = left_out(result);
+	ListCell *lc;
+
+	if (missing != NULL && dbperf_advice_left_out != NULL)
+		appendStringInfoString(dbperf_advice_left_out, missing);
+	else if (missing != NULL)
+		ereport(NOTICE, (errmsg("left out for want of time: %s", missing),
+						 errhint("The answer may be another one with a longer time_limit.")));
+
+	foreach (lc, result->workload->subjects)
+	{
+		const Subject *subject = lfirst(lc);
+
+		if (subject->explicit_text && subject->problem != NULL)
+			ereport(NOTICE, (errmsg("query " INT64_FORMAT " was not analysed: %s", subject->id,
+									subject->problem)));
+	}
+}
+
 /*
  * suggest_indexes() returns setof record: one row for each proposed index.
  */
@@ -137,6 +179,7 @@ dbperf_suggest_indexes(PG_FUNCTION_ARGS)
 	AdviseResult  *result = dbperf_advise(&request);
 	ListCell	  *lc;
 
+	dbperf_advice_tell(result);
 	foreach (lc, result->advice)
 	{
 		Advice *advice = lfirst(lc);

@@ -22,7 +22,7 @@
 #include "utils/lsyscache.h"
 
 /* Share of the time that goes into advice; the rest is for judging. */
-#define ADVICE_SHARE 0.75
+#define ADVICE_SHARE 0.85
 
 /* Advice is not cut off here. */
 #define COVERAGE_MAX_INDEXES 200
@@ -328,6 +328,14 @@ has_usages(const AdviseResult *result, const Subject *subject)
 	return false;
 }
 
+/* Notes that the time did not suffice for a subject. */
+static void
+leave_out(AdviseResult *result, const Subject *subject)
+{
+	result->complete = false;
+	result->left_out = bms_add_member(result->left_out, subject->number);
+}
+
 /* Visits all analysed subjects until the time is over. */
 static void
 judge(CoverageRun *run, int64 end_ns)
@@ -341,14 +349,16 @@ judge(CoverageRun *run, int64 end_ns)
 	{
 		SubjectResult *subject = lfirst(lc);
 		int64		   left_ms = (end_ns - dbperf_now_ns()) / 1000000;
+		bool		   timed_out = left_ms <= 0;
 
 		if (!has_usages(run->result, subject->subject))
 			continue;
-		if (left_ms <= 0)
-			break;
 		run->weight = total > 0 ? subject_weight(run->result, subject) / total : 0;
-		dbperf_subject_visit(subject->subject, (int) Min(left_ms, INT_MAX), visit_subject, run,
-							 NULL);
+		if (!timed_out)
+			dbperf_subject_visit(subject->subject, (int) Min(left_ms, INT_MAX), visit_subject, run,
+								 &timed_out);
+		if (timed_out)
+			leave_out(run->result, subject->subject);
 	}
 }
 
@@ -356,7 +366,7 @@ judge(CoverageRun *run, int64 end_ns)
  * Judges the workload; see coverage.h.
  */
 List *
-dbperf_coverage(ArrayType *queries, int64 time_limit_ms)
+dbperf_coverage(ArrayType *queries, int64 time_limit_ms, AdviseResult **result)
 {
 	AdviseRequest request;
 	int64		  end_ns = dbperf_now_ns() + time_limit_ms * 1000000;
@@ -376,5 +386,6 @@ dbperf_coverage(ArrayType *queries, int64 time_limit_ms)
 	foreach (lc, run.result->advice)
 		run.advised = bms_add_member(run.advised, ((Advice *) lfirst(lc))->candidate->id);
 	judge(&run, end_ns);
+	*result = run.result;
 	return run.rows;
 }

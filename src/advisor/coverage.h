@@ -26,9 +26,9 @@ typedef struct CoverageRow
 /*
  * Judges the statements (NULL = the recorded workload) and returns a List of
  * CoverageRow in the current memory context.  Takes about time_limit_ms at most;
- * statements that it does not come to are left out.
+ * statements that it does not come to are left out, as *result says.
  */
-extern List *dbperf_coverage(ArrayType *queries, int64 time_limit_ms);
+extern List *dbperf_coverage(ArrayType *queries, int64 time_limit_ms, AdviseResult **result);
 
 DBPERF_PRIVATE_END
 

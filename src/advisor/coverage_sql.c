@@ -15,7 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#define COVERAGE_COLUMNS 7
+#define COVERAGE_COLUMNS 8
 
 PG_FUNCTION_INFO_V1(dbperf_predicate_coverage);
 
@@ -84,6 +84,8 @@ dbperf_predicate_coverage(PG_FUNCTION_ARGS)
 	MemoryContext  context;
 	MemoryContext  caller;
 	ArrayType	  *queries = statements(fcinfo);
+	AdviseResult  *result;
+	List		  *rows;
 	int64		   limit;
 	ListCell	  *lc;
 
@@ -97,7 +99,9 @@ dbperf_predicate_coverage(PG_FUNCTION_ARGS)
 	context =
 		AllocSetContextCreate(CurrentMemoryContext, "dbperf coverage", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(context);
-	foreach (lc, dbperf_coverage(queries, limit))
+	rows = dbperf_coverage(queries, limit, &result);
+	dbperf_advice_tell(result);
+	foreach (lc, rows)
 	{
 		CoverageRow *row = lfirst(lc);
 		Datum		 values[COVERAGE_COLUMNS];
@@ -112,6 +116,7 @@ dbperf_predicate_coverage(PG_FUNCTION_ARGS)
 		nulls[6] = row->suggestion == NULL;
 		if (row->suggestion != NULL)
 			values[6] = CStringGetTextDatum(row->suggestion->ddl);
+		values[7] = BoolGetDatum(result->complete && bms_is_empty(result->left_out));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	MemoryContextSwitchTo(caller);

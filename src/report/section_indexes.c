@@ -52,8 +52,9 @@ static const ReportFacts kept = {
 														 "  FROM advice AS a ORDER BY a.benefit_pct DESC NULLS LAST, a.id",
 	.columns = kept_columns,
 	.num_columns = lengthof(kept_columns),
-	.empty = "No advice is kept: the advisor has not run here since (dbperf.advisor_interval), or "
-			 "has nothing to propose.",
+	.empty =
+		"No open advice is kept: the advisor has not run here yet (dbperf.advisor_interval), or "
+		"none of what it has proposed is still to be done.",
 	.limit_ms = 500,
 	.late = "See dbperf.index_advice.",
 };
@@ -152,6 +153,30 @@ static const ReportFacts others = {
 	.late = "See dbperf.index_findings.",
 };
 
+/* Shows what the advisor is asked for a limited time, and what it left out. */
+static void
+show_limited(ReportPage *page, const ReportFacts *facts, const char *longer)
+{
+	StringInfo	   caller = dbperf_advice_left_out;
+	StringInfoData left_out;
+
+	initStringInfo(&left_out);
+	PG_TRY();
+	{
+		dbperf_advice_left_out = &left_out;
+		(void) dbperf_report_facts(page, facts);
+	}
+	PG_FINALLY();
+	{
+		dbperf_advice_left_out = caller;
+	}
+	PG_END_TRY();
+	if (left_out.len > 0)
+		dbperf_html_note(page,
+						 psprintf("Left out for want of time: %s. %s", left_out.data, longer));
+	pfree(left_out.data);
+}
+
 void
 dbperf_section_indexes(ReportPage *page)
 {
@@ -159,7 +184,7 @@ dbperf_section_indexes(ReportPage *page)
 
 	dbperf_note_standby(page, REPORT_ON_STANDBY);
 	if (dbperf_report_facts(page, &kept) != REPORT_FACTS_SHOWN)
-		(void) dbperf_report_facts(page, &fresh);
+		show_limited(page, &fresh, "SELECT * FROM dbperf.suggest_indexes() looks longer.");
 	(void) dbperf_report_facts(page, &applied);
 
 	PG_TRY();
@@ -190,13 +215,16 @@ static const ReportColumn coverage_columns[] = {
 static const ReportFacts coverage = {
 	.sql = "WITH asked AS MATERIALIZED ("
 		   "  SELECT c.table_name, c.predicate, c.kind, c.covered, sum(c.weight) AS weight,"
-		   "         min(c.suggestion) AS suggestion"
+		   "         min(c.suggestion) AS suggestion, bool_and(c.complete) AS complete"
 		   "    FROM dbperf.predicate_coverage(time_limit => '0.4 s') AS c"
 		   "   GROUP BY c.table_name, c.predicate, c.kind, c.covered) "
 		   "SELECT a.table_name,"
-		   "       coalesce(sum(a.weight) FILTER (WHERE a.covered), 0) / nullif(sum(a.weight), 0),"
+		   "       CASE WHEN bool_and(a.complete)"
+		   "            THEN coalesce(sum(a.weight) FILTER (WHERE a.covered), 0)"
+		   "                 / nullif(sum(a.weight), 0) END,"
 		   "       count(DISTINCT (a.predicate, a.kind)),"
-		   "       sum(a.weight) / nullif(sum(sum(a.weight)) OVER (), 0),"
+		   "       CASE WHEN bool_and(a.complete)"
+		   "            THEN sum(a.weight) / nullif(sum(sum(a.weight)) OVER (), 0) END,"
 		   "       string_agg(format('%s (%s)', a.predicate, a.kind), '; '"
 		   "                  ORDER BY a.weight DESC) FILTER (WHERE NOT a.covered),"
 		   "       (array_agg(a.suggestion ORDER BY a.weight DESC)"
@@ -215,5 +243,7 @@ void
 dbperf_section_coverage(ReportPage *page)
 {
 	dbperf_note_standby(page, REPORT_ON_STANDBY);
-	(void) dbperf_report_facts(page, &coverage);
+	show_limited(page, &coverage,
+				 "So there is no percentage, and predicates may be missing: SELECT * FROM "
+				 "dbperf.index_coverage looks longer.");
 }
