@@ -112,8 +112,9 @@ SELECT dbperf.report_compare('2026-01-01', '2026-01-02', '2026-01-03', '2026-01-
 RESET ROLE;
 GRANT USAGE ON SCHEMA dbperf TO regress_dbperf_other;
 GRANT EXECUTE ON FUNCTION dbperf.report TO regress_dbperf_other;
+GRANT EXECUTE ON FUNCTION dbperf.metrics_between TO regress_dbperf_other;
 SET ROLE regress_dbperf_other;
-SELECT html ~ 'note failed">This part could not be made: permission denied' AS failed,
+SELECT html ~ 'could not be made' AS failed, html ~ 'Not shown: permission denied for dbperf.health' AS headline,
        html ~ 'note">Statements and plans of other roles are hidden' AS hidden, html ~ '</html>\n$' AS ends
   FROM dbperf.report() AS html;
 RESET ROLE;

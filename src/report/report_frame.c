@@ -219,13 +219,16 @@ put_missed(ReportPage *page, uint64 missed)
 static void
 show_headline(ReportPage *page)
 {
-	uint64 rows =
-		dbperf_report_ask("SELECT target, comparison, threshold, value, verdict FROM dbperf.health "
-						  "ORDER BY verdict <> 'missed', verdict <> 'met', target LIMIT 50",
-						  0, NULL, NULL);
+	uint64 rows;
 	uint64 missed = 0;
 	uint64 met = 0;
 
+	if (!dbperf_report_may_read(page, "dbperf.health"))
+		return;
+	rows =
+		dbperf_report_ask("SELECT target, comparison, threshold, value, verdict FROM dbperf.health "
+						  "ORDER BY verdict <> 'missed', verdict <> 'met', target LIMIT 50",
+						  0, NULL, NULL);
 	for (uint64 r = 0; r < rows; r++)
 	{
 		char *verdict = dbperf_report_text(r, 5);

@@ -93,6 +93,9 @@ extern uint64 dbperf_report_ask(const char *sql, int nargs, const Oid *types, co
 /* the same with $1 to $4 as dbperf_report_table() has them */
 extern uint64 dbperf_report_ask_period(ReportPage *page, const char *sql);
 
+/* whether the caller may read a table or view; if not, "Not shown: ..." is written */
+extern bool dbperf_report_may_read(ReportPage *page, const char *name);
+
 /* a column of the answer's row: NaN or NULL if it is null */
 extern double dbperf_report_float(uint64 row, int column);
 extern char	 *dbperf_report_text(uint64 row, int column);

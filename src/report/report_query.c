@@ -63,6 +63,22 @@ dbperf_report_ask_period(ReportPage *page, const char *sql)
 	return dbperf_report_ask_within(sql, &page->period, &page->before);
 }
 
+/*
+ * Whether the caller of report() may read a table or view; writes a note if not.
+ */
+bool
+dbperf_report_may_read(ReportPage *page, const char *name)
+{
+	static const Oid type = TEXTOID;
+	Datum			 value = CStringGetTextDatum(name);
+
+	if (dbperf_report_ask("SELECT 1 WHERE pg_catalog.has_table_privilege($1, 'SELECT')", 1, &type,
+						  &value) > 0)
+		return true;
+	dbperf_html_note(page, psprintf("Not shown: permission denied for %s.", name));
+	return false;
+}
+
 /* An interval in seconds; months have 30 days. */
 static double
 interval_seconds(const Interval *interval)

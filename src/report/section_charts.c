@@ -44,17 +44,21 @@ dbperf_section_charts(ReportPage *page, const SectionChart *charts, int num_char
 	StringInfoData titles[3];
 	int			   start = page->html.len;
 	bool		   any = false;
+	bool		   targets = true;
 
 	for (int i = CHART_DRAWN; i <= CHART_ZERO; i++)
 		initStringInfo(&titles[i]);
+	for (int i = 0; i < num_charts && targets; i++)
+		targets = charts[i].target == NULL || dbperf_report_may_read(page, "dbperf.targets");
 	dbperf_html_trusted(page, "<div class=\"charts\">\n");
 	for (int i = 0; i < num_charts; i++)
 	{
 		ReportChart	 chart = charts[i].chart;
 		ChartOutcome outcome;
 
-		chart.target =
-			charts[i].target == NULL ? NAN : target_of(charts[i].target) * charts[i].target_factor;
+		chart.target = charts[i].target == NULL || !targets
+						   ? NAN
+						   : target_of(charts[i].target) * charts[i].target_factor;
 		outcome = dbperf_chart_of_answer(page, &chart, charts[i].sql, false);
 		add_title(&titles[outcome], chart.title);
 		any |= outcome == CHART_DRAWN;
