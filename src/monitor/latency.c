@@ -72,10 +72,12 @@ totals_init(LatencyTotals *totals)
 }
 
 /*
- * Empties a slot that belongs to nobody.
+ * Makes a slot that belongs to nobody one for another owner, but for what is counted
+ * in it: an eviction has moved that, and what an update has added since then is
+ * the next owner's.
  */
 void
-dbperf_latency_slot_clear(LatencySlot *slot)
+dbperf_latency_slot_reuse(LatencySlot *slot)
 {
 	memset(&slot->key, 0, sizeof(slot->key));
 	slot->plan_id = 0;
@@ -93,13 +95,23 @@ dbperf_latency_slot_clear(LatencySlot *slot)
 	slot->dumped_seen = 0;
 	memset(&slot->history, 0, sizeof(slot->history));
 	pg_atomic_init_u64(&slot->since_total_ns, 0);
-	totals_init(&slot->current);
 	totals_init(&slot->previous);
+	for (int i = 0; i < LATENCY_BUCKETS; i++)
+		pg_atomic_init_u32(&slot->previous_buckets[i], 0);
+}
+
+/*
+ * Empties a slot that belongs to nobody.
+ */
+void
+dbperf_latency_slot_clear(LatencySlot *slot)
+{
+	dbperf_latency_slot_reuse(slot);
+	totals_init(&slot->current);
 	totals_init(&slot->lifetime);
 	for (int i = 0; i < LATENCY_BUCKETS; i++)
 	{
 		pg_atomic_init_u32(&slot->current_buckets[i], 0);
-		pg_atomic_init_u32(&slot->previous_buckets[i], 0);
 		pg_atomic_init_u32(&slot->since_buckets[i], 0);
 		pg_atomic_init_u64(&slot->lifetime_buckets[i], 0);
 	}
@@ -394,7 +406,7 @@ dbperf_latency_lookup(const LatencyKey *key, uint64 plan_id)
 		if (slot_idle(idle) && dbperf_sample_attached() &&
 			dbperf_latency_evict(idle, generation, true, &last))
 		{
-			dbperf_latency_slot_clear(idle);
+			dbperf_latency_slot_reuse(idle);
 			return slot_insert(idle, key, hash, plan_id);
 		}
 		pg_atomic_fetch_add_u64(&dbperf_latency_shared->plans_merged, 1);

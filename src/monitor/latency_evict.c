@@ -48,8 +48,8 @@ entry_remove(LatencyEntry *entry, LatencySlot *slot)
 static void
 totals_move(LatencyTotals *from, LatencyTotals *to)
 {
-	uint64 max = pg_atomic_read_u64(&from->max_ns);
-	uint64 min = pg_atomic_read_u64(&from->min_ns);
+	uint64 max = pg_atomic_exchange_u64(&from->max_ns, 0);
+	uint64 min = pg_atomic_exchange_u64(&from->min_ns, PG_UINT64_MAX);
 
 	pg_atomic_fetch_add_u64(&to->total_ns, pg_atomic_exchange_u64(&from->total_ns, 0));
 	pg_atomic_fetch_add_u64(&to->errors, pg_atomic_exchange_u64(&from->errors, 0));
@@ -238,7 +238,7 @@ dbperf_latency_take(void)
 		if (victim != NULL && dbperf_latency_evict(victim, generation, true, &last))
 		{
 			pg_atomic_fetch_add_u64(&shared->evicted, 1);
-			dbperf_latency_slot_clear(victim);
+			dbperf_latency_slot_reuse(victim);
 			return victim;
 		}
 	}

@@ -64,6 +64,7 @@ extern LatencySlot *dbperf_latency_other(void);
 extern int			dbperf_latency_slots(const LatencyKey *key, uint32 *slots);
 extern LatencySlot *dbperf_latency_entry_slot(const LatencyEntry *entry, uint64 plan_id);
 extern void			dbperf_latency_slot_clear(LatencySlot *slot);
+extern void			dbperf_latency_slot_reuse(LatencySlot *slot);
 
 /* latency_evict.c */
 extern LatencySlot *dbperf_latency_take(void);
