@@ -368,13 +368,16 @@ update_undecided(const StoredAdvice *advice)
 									&args);
 }
 
-/* Whether the run says anything about what it did not propose. */
+/*
+ * Whether the run says anything about what it did not propose.  A workload that asks
+ * for no index at all, as after a reset, does not, and is looked at again soon.
+ */
 static bool
 is_conclusive(const AdviseResult *result)
 {
 	ListCell *cell;
 
-	if (!result->complete)
+	if (!result->complete || result->candidates->ncandidates == 0)
 		return false;
 	foreach (cell, result->workload->subjects)
 	{
