@@ -393,14 +393,17 @@ track_failed(DbperfStatement *stmt, DbperfStage stage, int sqlstate)
 
 /*
  * A query is a call of dbperf's: marks its histogram.  The statement is not touched,
- * and takes its usual way.
+ * and takes its usual way.  Without a query id it has none of its own.
  */
 static void
 track_own(DbperfStatement *stmt)
 {
-	LatencySlot *slot = dbperf_latency_slot_of_plan(stmt->queryid, GetUserId(), true,
-													stmt->desc->plannedstmt, true);
+	LatencySlot *slot;
 
+	if (stmt->queryid == 0)
+		return;
+	slot = dbperf_latency_slot_of_plan(stmt->queryid, GetUserId(), true, stmt->desc->plannedstmt,
+									   true);
 	pg_atomic_write_u32(&slot->own, 1);
 }
 

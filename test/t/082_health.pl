@@ -139,6 +139,12 @@ sql('quiet', 'INSERT INTO kept SELECT dbperf.prometheus();' x 25);
 like(sql('quiet', $p95), qr/^missed: .*, without \d+ calls of dbperf's functions; .* 25 executions\)$/,
 	'what reads or writes tables of its own is one');
 
+# statements without a query id are counted together: no call of dbperf's hides them
+sql('CREATE DATABASE unnamed');
+sql('unnamed', 'CREATE EXTENSION dbperf CASCADE');
+sql('unnamed', 'SET compute_query_id = off; SELECT length(dbperf.prometheus()) > 0;' . 'SELECT 1;' x 40);
+like(sql('unnamed', $p95), qr/^\w+: p50 .* of (4\d|5\d) executions/, 'statements without a query id count');
+
 # ---- targets in a dump ----
 
 sql(q{
