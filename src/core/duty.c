@@ -88,6 +88,22 @@ dbperf_duty_due(int duty, const DutyDatabase *database)
 	return due == DT_NOEND ? DT_NOEND : Max(due, state->not_before);
 }
 
+/*
+ * Takes the lock for a request, and returns the database's entry; a database that is
+ * not known yet is looked for.  NULL if there is no room for it.
+ */
+static DutyDatabase *
+request_begin(Oid database)
+{
+	DutyDatabase *entry;
+
+	LWLockAcquire(LAUNCHER_LOCK, LW_EXCLUSIVE);
+	entry = dbperf_duty_database(database, true);
+	if (entry != NULL && !entry->known)
+		dbperf_launcher->unknown = true;
+	return entry;
+}
+
 /* Have the launcher look again. */
 static void
 wake_launcher(int pid)
@@ -96,6 +112,16 @@ wake_launcher(int pid)
 
 	if (proc != NULL)
 		SetLatch(&proc->procLatch);
+}
+
+/* Gives the lock back, and has the launcher look. */
+static void
+request_end(void)
+{
+	int pid = dbperf_launcher->pid;
+
+	LWLockRelease(LAUNCHER_LOCK);
+	wake_launcher(pid);
 }
 
 /*
@@ -107,26 +133,19 @@ dbperf_duty_request(int duty, Oid database, int delay_ms)
 {
 	TimestampTz	  when = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay_ms);
 	DutyDatabase *entry;
-	int			  pid;
 
 	if (dbperf_launcher == NULL)
 		return;
 
-	LWLockAcquire(LAUNCHER_LOCK, LW_EXCLUSIVE);
-	entry = dbperf_duty_database(database, true);
+	entry = request_begin(database);
 	if (entry != NULL)
 	{
 		DutyState *state = &entry->duties[duty];
 
 		state->asked = Min(state->asked, when);
 		state->not_before = 0;
-		if (!entry->known)
-			dbperf_launcher->unknown = true;
 	}
-	pid = dbperf_launcher->pid;
-	LWLockRelease(LAUNCHER_LOCK);
-
-	wake_launcher(pid);
+	request_end();
 }
 
 /*
@@ -227,13 +246,11 @@ void
 dbperf_duty_awake(Oid database)
 {
 	DutyDatabase *entry;
-	int			  pid;
 
 	if (dbperf_launcher == NULL)
 		return;
 
-	LWLockAcquire(LAUNCHER_LOCK, LW_EXCLUSIVE);
-	entry = dbperf_duty_database(database, true);
+	entry = request_begin(database);
 	for (int i = 0; i < dbperf_num_duties && entry != NULL; i++)
 	{
 		DutyState *state = &entry->duties[i];
@@ -242,12 +259,7 @@ dbperf_duty_awake(Oid database)
 			state->planned = GetCurrentTimestamp();
 		state->idle = 0;
 	}
-	if (entry != NULL && !entry->known)
-		dbperf_launcher->unknown = true;
-	pid = dbperf_launcher->pid;
-	LWLockRelease(LAUNCHER_LOCK);
-
-	wake_launcher(pid);
+	request_end();
 }
 
 /* When a visit that found nothing is repeated; counts it. */

@@ -141,13 +141,16 @@ read_records(List *queries)
 	record = palloc_extended(size, MCXT_ALLOC_HUGE);
 	for (int64 id = (int64) dbperf_ring_next_id(dbperf_slow_ring) - 1; id >= oldest; id--)
 	{
-		RecordParts parts;
-		Size		len;
+		MonitoredQuery *query = NULL;
+		RecordParts		parts;
+		Size			len;
 
 		CHECK_FOR_INTERRUPTS();
 		if (dbperf_ring_read(dbperf_slow_ring, (uint64) id, record, size, &len) == RING_READ &&
 			dbperf_record_parts(record, len, &parts))
-			queries = list_delete_ptr(queries, take_record(queries, &parts));
+			query = take_record(queries, &parts);
+		if (query != NULL)
+			queries = list_delete_ptr(queries, query);
 		if (queries == NIL)
 			break;
 	}
